@@ -1,0 +1,64 @@
+"""Symbolic derivation of replica free entropies of perceptron-like models.
+
+``derive(model, ansatz)`` returns a :class:`FreeEntropy`; ``zoo`` holds the models and ansatze that ship.
+Nothing heavy is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from replica import zoo
+    from replica.ansatz import Ansatz, Leaf, Node
+    from replica.derivation import derive
+    from replica.errors import InputError, NotDifferentiable, UnsupportedAnsatz
+    from replica.evaluation import evaluate
+    from replica.free_entropy import FreeEntropy
+    from replica.model import BinaryWeights, Model, Perceptron, SphericalWeights, Threshold
+
+_HOME = {
+    "Ansatz": "ansatz",
+    "Leaf": "ansatz",
+    "Node": "ansatz",
+    "derive": "derivation",
+    "evaluate": "evaluation",
+    "InputError": "errors",
+    "NotDifferentiable": "errors",
+    "UnsupportedAnsatz": "errors",
+    "FreeEntropy": "free_entropy",
+    "BinaryWeights": "model",
+    "Model": "model",
+    "Perceptron": "model",
+    "SphericalWeights": "model",
+    "Threshold": "model",
+}
+
+__all__ = [
+    "Ansatz",
+    "BinaryWeights",
+    "FreeEntropy",
+    "InputError",
+    "Leaf",
+    "Model",
+    "Node",
+    "NotDifferentiable",
+    "Perceptron",
+    "SphericalWeights",
+    "Threshold",
+    "UnsupportedAnsatz",
+    "derive",
+    "evaluate",
+    "zoo",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "zoo":
+        return import_module("replica.zoo")
+    if name in _HOME:
+        value = getattr(import_module(f"replica.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'replica' has no attribute {name!r}")

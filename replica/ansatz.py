@@ -1,0 +1,222 @@
+r"""An ansatz is a tree of replica groups.
+
+Leaves are species of replicas; a node holds groups, each a multiplicity and a subtree.  Multiplicities are symbols or
+polynomials in them, written as text (``"n/m"``, ``"n-1"``, ``"r"``).  The replica-symmetric ansatz is
+``root[(n, w)]``, one step of symmetry breaking ``root[(n/m, state[(m, w)])]``, and the Franz-Parisi potential
+
+    root[(n-1, ref), (1, cluster[(1, ref), (r, probe)])]
+
+where one reference replica, the *anchor*, shares its cluster with ``r`` probes.
+
+The overlap of two replicas is named by the node where their branches part and by their two species: the key
+``(node, species, species)``.  How many pairs carry a key is a polynomial in the multiplicities; a key whose count
+vanishes identically does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from replica.errors import UnsupportedAnsatz
+
+if TYPE_CHECKING:
+    from sympy import Expr
+
+Key = tuple[str, str, str]
+Path = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A species of replicas.  An ``anchor`` (of multiplicity one) comes before its siblings, which are measured from
+    it; this is declared, not read off the multiplicity, since ``m = 1`` is a legitimate limit of an ordinary group."""
+
+    species: str
+    anchor: bool = False
+
+
+@dataclass(frozen=True)
+class Node:
+    """A named branching point: ``groups`` is a tuple of (multiplicity, subtree)."""
+
+    name: str
+    groups: tuple[tuple[str, Leaf | Node], ...]
+
+
+@dataclass(frozen=True)
+class Ansatz:
+    """A tree with the names of its overlaps.
+
+    Parameters
+    ----------
+    name : str
+        As on the command line.
+    tree : Node
+        The replica groups.
+    overlaps : tuple of (key, name)
+        The symbol of every overlap of the tree; a conjugate is the name with ``hat`` appended.
+    vanishing : tuple of str
+        Multiplicities that go to zero, the smallest first: the free entropy is per unit of the first.
+    imposed : tuple of str
+        Overlaps that are parameters of the problem, not extremised.
+    meaning : tuple of (name, sentence)
+        What each overlap is, for the reader.
+    prefixes : tuple of (species, prefix)
+        How a species' constraint parameters are called, e.g. ``("ref", "reference_")`` for ``reference_kappa``.
+    reference : str
+        Name of the ansatz of the problem that this one is conditioned on (what is left of the tree when the smallest
+        multiplicity is 0), empty if there is none.
+    given : tuple of (name, name there)
+        Overlaps that the conditioning problem determines.
+    multiplicities : tuple of str
+        Symbols that stay in the limit (``m``, ``y``): parameters of the problem.
+    """
+
+    name: str
+    tree: Node
+    overlaps: tuple[tuple[Key, str], ...]
+    vanishing: tuple[str, ...] = ("n",)
+    imposed: tuple[str, ...] = ()
+    meaning: tuple[tuple[str, str], ...] = ()
+    prefixes: tuple[tuple[str, str], ...] = ()
+    reference: str = ""
+    given: tuple[tuple[str, str], ...] = ()
+    multiplicities: tuple[str, ...] = ()
+
+    def prefix(self, species: str) -> str:
+        """The prefix of a species' constraint parameters."""
+        return dict(self.prefixes).get(species, "")
+
+    def names(self) -> dict[Key, str]:
+        """Overlap names by key, in the order of their declaration."""
+        return {(node, *_pair(a, b)): name for (node, a, b), name in self.overlaps}
+
+    def conjugate_names(self) -> dict[Key, str]:
+        """Conjugate names by key."""
+        return {key: conjugate(name) for key, name in self.names().items()}
+
+
+def conjugate(name: str) -> str:
+    """The name of the conjugate of an overlap (``q0`` gives ``q0hat``)."""
+    return name + "hat"
+
+
+def _pair(a: str, b: str) -> tuple[str, str]:
+    return (a, b) if a <= b else (b, a)
+
+
+def leaf_paths(node: Node) -> Iterator[tuple[Path, Leaf]]:
+    """Every leaf type with its path of group indices."""
+    for index, (_, child) in enumerate(node.groups):
+        if isinstance(child, Leaf):
+            yield (index,), child
+        else:
+            for path, leaf in leaf_paths(child):
+                yield (index, *path), leaf
+
+
+def nodes_along(tree: Node, path: Path) -> list[Node]:
+    """The nodes passed on the way to a leaf, root first."""
+    nodes = [tree]
+    for index in path[:-1]:
+        child = nodes[-1].groups[index][1]
+        assert isinstance(child, Node)
+        nodes.append(child)
+    return nodes
+
+
+def species_below(node: Node) -> list[str]:
+    """The species of the leaves below a node, without repetition, in order."""
+    return list(dict.fromkeys(leaf.species for _, leaf in leaf_paths(node)))
+
+
+@cache
+def multiplicity(text: str) -> Expr:
+    """The multiplicity as a sympy expression."""
+    from replica.parse import parse_expression
+
+    return parse_expression(text, None)
+
+
+@dataclass(frozen=True)
+class PairClass:
+    """One way in which two replicas of given leaf types can part: at ``depth``, into two groups or two copies."""
+
+    key: Key
+    count: Expr
+    first: Path
+    second: Path
+    depth: int
+
+
+def pair_classes(tree: Node) -> list[PairClass]:
+    """All classes of replica pairs with their key and number of pairs (a polynomial in the multiplicities)."""
+    import sympy as sp
+
+    leaves = list(leaf_paths(tree))
+    classes = []
+    for i, (path_a, leaf_a) in enumerate(leaves):
+        nodes_a = nodes_along(tree, path_a)
+        mult_a = [multiplicity(node.groups[g][0]) for node, g in zip(nodes_a, path_a, strict=True)]
+        for path_b, leaf_b in leaves[i:]:
+            nodes_b = nodes_along(tree, path_b)
+            mult_b = [multiplicity(node.groups[g][0]) for node, g in zip(nodes_b, path_b, strict=True)]
+            shared = 0
+            while shared < min(len(path_a), len(path_b)) and path_a[shared] == path_b[shared]:
+                shared += 1
+            half = sp.Rational(1, 2) if path_a == path_b else sp.Integer(1)
+            for depth in range(shared + (path_a != path_b)):
+                above = sp.prod(mult_a[:depth])
+                if depth < shared:
+                    here = mult_a[depth] * (mult_a[depth] - 1)
+                    below = sp.prod(mult_a[depth + 1 :]) * sp.prod(mult_b[depth + 1 :])
+                else:
+                    here = sp.Integer(1)
+                    below = sp.prod(mult_a[depth:]) * sp.prod(mult_b[depth:])
+                count = sp.expand(half * above * here * below)
+                if count != 0:
+                    key = (nodes_a[depth].name, *_pair(leaf_a.species, leaf_b.species))
+                    classes.append(PairClass(key, count, path_a, path_b, depth))
+    return classes
+
+
+def pair_counts(tree: Node) -> dict[Key, Expr]:
+    """Number of replica pairs of every existing overlap; they sum to R(R-1)/2 for R replicas in total."""
+    import sympy as sp
+
+    counts: dict[Key, Expr] = {}
+    for pair in pair_classes(tree):
+        counts[pair.key] = sp.expand(counts.get(pair.key, sp.Integer(0)) + pair.count)
+    return {key: count for key, count in counts.items() if count != 0}
+
+
+def check_tree(ansatz: Ansatz) -> None:
+    """Refuse a tree whose declaration is inconsistent, with one sentence."""
+    counts, names = pair_counts(ansatz.tree), ansatz.names()
+    if missing := [key for key in counts if key not in names]:
+        raise UnsupportedAnsatz(f"The ansatz {ansatz.name} gives no name to the overlap {missing[0]}.")
+    if unknown := [key for key in names if key not in counts]:
+        raise UnsupportedAnsatz(f"The ansatz {ansatz.name} names an overlap {unknown[0]} that no pair of replicas has.")
+    if len(set(names.values())) < len(names):
+        raise UnsupportedAnsatz(f"The ansatz {ansatz.name} uses one name for two overlaps.")
+    for path, leaf in leaf_paths(ansatz.tree):
+        if leaf.anchor and multiplicity(nodes_along(ansatz.tree, path)[-1].groups[path[-1]][0]) != 1:
+            raise UnsupportedAnsatz(f"The anchor {leaf.species} of the ansatz {ansatz.name} must have multiplicity 1.")
+
+
+def prune(tree: Node, vanishing: str) -> Node:
+    """What is left of the tree when one multiplicity is 0: the problem that the ansatz is conditioned on."""
+    groups: dict[Leaf | Node, Expr] = {}
+    for text, child in tree.groups:
+        if multiplicity(text).subs(vanishing, 0) == 0:
+            continue
+        rest: Leaf | Node = prune(child, vanishing) if isinstance(child, Node) else child
+        if isinstance(rest, Node) and len(rest.groups) == 1 and multiplicity(rest.groups[0][0]) == 1:
+            rest = rest.groups[0][1]
+        if isinstance(rest, Leaf):
+            rest = Leaf(rest.species)
+        groups[rest] = groups.get(rest, 0) + multiplicity(text)
+    return Node(tree.name, tuple((str(mult), child) for child, mult in groups.items()))

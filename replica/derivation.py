@@ -1,0 +1,233 @@
+r"""The derivation: a model and a tree of replicas become a free entropy and its saddle equations.
+
+.. math::
+
+    \tfrac1N \ln E \textstyle\prod_a Z = \mathrm{extr} \Big\{ -\sum_{a<b} \hat Q_{ab} Q_{ab}
+    + \ln \mathrm{Tr}_w\, e^{\sum_{a<b} \hat Q_{ab} w^a w^b} + \alpha \ln E_{h \sim N(0, Q)} \prod_a \chi_a(h^a) \Big\}
+
+Every term is written at symbolic multiplicities for the tree (:mod:`replica.nested`), the limit is taken by one rule
+(:mod:`replica.limit`), and the saddle equations follow from Price's theorem:
+:math:`\hat Q_k = \alpha \langle\langle g_a g_b \rangle\rangle_k` and
+:math:`Q_k = \langle\langle w_a w_b \rangle\rangle_k` for every overlap ``k``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import sympy as sp
+
+from replica import zoo
+from replica.ansatz import (
+    Ansatz,
+    Key,
+    Leaf,
+    PairClass,
+    check_tree,
+    leaf_paths,
+    multiplicity,
+    nodes_along,
+    pair_classes,
+    pair_counts,
+)
+from replica.determinant import log_determinant
+from replica.errors import InputError
+from replica.expr import canonical, gather
+from replica.fields import Definitions, FieldTree
+from replica.free_entropy import FreeEntropy, Replicon
+from replica.limit import at_zero, log_per_replica, marked, per_replica
+from replica.model import Model
+from replica.nested import Mark, NestedAverage, copies_of_group, pair_marks, simplest_pair
+from replica.passes import merge, mirror
+from replica.steps import steps_of
+
+
+def derive(model: Model | str, ansatz: Ansatz | str) -> FreeEntropy:
+    """Return the free entropy of a model under an ansatz, with its saddle equations and steps.
+
+    Parameters
+    ----------
+    model : Model or str
+        A model, or the name of one of ``replica.zoo.MODELS``.
+    ansatz : Ansatz or str
+        A tree of replica groups, or the name of one of ``replica.zoo.ANSATZE``.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown or the tree is inconsistent; the message says what would be right.
+    """
+    model = zoo.model(model) if isinstance(model, str) else model
+    ansatz = zoo.ansatz(ansatz) if isinstance(ansatz, str) else ansatz
+    if not isinstance(model, Model):
+        raise InputError(f"A model is a replica.Model or the name of one, not a {type(model).__name__}.")
+    if not isinstance(ansatz, Ansatz):
+        raise InputError(f"An ansatz is a replica.Ansatz or the name of one, not a {type(ansatz).__name__}.")
+    return _derive(model, ansatz)
+
+
+@lru_cache(maxsize=32)
+def _derive(model: Model, ansatz: Ansatz) -> FreeEntropy:
+    check_tree(ansatz)
+    return Derivation(model, ansatz).result()
+
+
+@dataclass
+class Side:
+    """One of the two replicated averages: over the patterns' fields, or over the weights."""
+
+    nested: NestedAverage
+    ansatz: Ansatz
+    classes: list[PairClass]
+
+    @cached_property
+    def average(self) -> sp.Expr:
+        """The replicated average at symbolic multiplicities."""
+        return self.nested.expression()
+
+    @cached_property
+    def log(self) -> sp.Expr:
+        """Its logarithm per replica in the limit, before any pass."""
+        return log_per_replica(self.average, self.ansatz.vanishing)
+
+    def _finish(self, expr: sp.Expr) -> sp.Expr:
+        return mirror(canonical(merge(canonical(expr), self.nested.fields.definitions)))
+
+    def free_entropy(self) -> sp.Expr:
+        """The logarithm in the limit, with as few integrals as possible."""
+        return self._finish(self.log)
+
+    def limit_of(self, marks: tuple[Mark, ...] | list[Mark]) -> sp.Expr:
+        """A marked average in the limit, before any pass."""
+        return marked(self.nested.expression(marks), self.average, self.ansatz.vanishing)
+
+    def pair(self, key: Key) -> sp.Expr:
+        """The average with one pair of replicas of this overlap marked."""
+        classes = [pair for pair in self.classes if pair.key == key]
+        expr = self.limit_of(pair_marks(simplest_pair(classes, self.nested.leaves)))
+        return self._finish(self.nested.resolve(expr))
+
+    def replicon(self, path: tuple[int, ...]) -> sp.Expr:
+        """Four marks inside one group, (aabb) - 2 (aabc) + (abcd)."""
+        combination = ((1, (0, 0, 1, 1)), (-2, (0, 0, 1, 2)), (1, (0, 1, 2, 3)))
+        terms = [c * self.limit_of(copies_of_group(path, labels)) for c, labels in combination]
+        return self._finish(self.nested.resolve(gather(sp.Add(*terms))))
+
+
+class Derivation:
+    """Everything that :func:`derive` needs of one model and one ansatz, each piece computed once."""
+
+    def __init__(self, model: Model, ansatz: Ansatz) -> None:
+        self.model, self.ansatz = model, ansatz
+        self.counts = pair_counts(ansatz.tree)
+        self.overlaps = {key: sp.Symbol(name) for key, name in ansatz.names().items()}
+        self.conjugates = {key: sp.Symbol(name) for key, name in ansatz.conjugate_names().items()}
+        self.classes = pair_classes(ansatz.tree)
+        self.leaves = dict(leaf_paths(ansatz.tree))
+
+    @cached_property
+    def energetic(self) -> Side:
+        """The average over the fields of a pattern."""
+        covariance = {key: self.model.architecture.covariance(q) for key, q in self.overlaps.items()}
+        diagonal = self.model.architecture.covariance(sp.Integer(1))
+        fields = FieldTree(self.ansatz.tree, covariance, diagonal, "e")
+
+        def factor(leaf: Leaf, field: sp.Expr) -> sp.Expr:
+            prefix = self.ansatz.prefix(leaf.species)
+            parameters = {name: sp.Symbol(prefix + name) for name in self.model.constraint.parameters}
+            return self.model.constraint.factor(field, parameters)
+
+        return Side(NestedAverage(fields, factor), self.ansatz, self.classes)
+
+    @cached_property
+    def weights(self) -> Side:
+        """The trace over the weights, for discrete ones."""
+        fields = FieldTree(self.ansatz.tree, dict(self.conjugates), None, "w")
+        nested = NestedAverage(fields, lambda leaf, field: self.model.weights.trace(field), self.model.weights.values)
+        return Side(nested, self.ansatz, self.classes)
+
+    @cached_property
+    def diagonal_term(self) -> sp.Expr:
+        r"""Minus half the explained diagonal of the conjugates, from :math:`w^2 = 1`, at symbolic multiplicities."""
+        fields = self.weights.nested.fields
+        total = sp.Integer(0)
+        for path, leaf in self.leaves.items():
+            nodes = nodes_along(self.ansatz.tree, path)
+            count = sp.prod([multiplicity(node.groups[g][0]) for node, g in zip(nodes, path, strict=True)])
+            total -= count * fields.at(path).covariance(leaf.species, leaf.species) / 2
+        return sp.expand(total)
+
+    @cached_property
+    def interaction(self) -> sp.Expr:
+        """Minus the sum of overlaps times conjugates over pairs (and the diagonal), at symbolic multiplicities."""
+        pairs = -sp.Add(*(n * self.overlaps[key] * self.conjugates[key] for key, n in self.counts.items()))
+        return sp.expand(pairs + self.diagonal_term) if self.model.weights.discrete else sp.Integer(0)
+
+    @cached_property
+    def determinant(self) -> sp.Expr:
+        r""":math:`\tfrac12 \ln \det Q` at symbolic multiplicities, for spherical weights."""
+        return log_determinant(self.ansatz.tree, self.overlaps, sp.Integer(1)) / 2
+
+    def replicons(self) -> dict[str, Replicon]:
+        """The replicon of every group whose replicas have an overlap among themselves at their own node."""
+        found = {}
+        for path, leaf in self.leaves.items():
+            node = nodes_along(self.ansatz.tree, path)[-1]
+            key = (node.name, leaf.species, leaf.species)
+            if leaf.anchor or key not in self.counts or node.name in found:
+                continue
+            fields = self.energetic.nested.fields
+            if self.model.weights.discrete:
+                weights = self.weights.replicon(path)
+            else:
+                weights = (fields.diagonal - fields.at(path).covariance(leaf.species, leaf.species)) ** 2
+            found[node.name] = Replicon(self.overlaps[key].name, self.energetic.replicon(path), weights)
+        return found
+
+    def definitions(self) -> Definitions:
+        """The named subexpressions of both sides."""
+        sides = [self.energetic, self.weights] if self.model.weights.discrete else [self.energetic]
+        return Definitions("", {k: e for side in sides for k, e in side.nested.fields.definitions.table.items()})
+
+    def result(self) -> FreeEntropy:
+        """The free entropy with everything that follows from it."""
+        ansatz, vanishing = self.ansatz, self.ansatz.vanishing
+        discrete = self.model.weights.discrete
+        limits = {key: per_replica(count, vanishing) for key, count in self.counts.items()}
+        names = {key: q.name for key, q in self.overlaps.items()}
+        if discrete:
+            entropic = self.weights.free_entropy()
+            weights = {names[key]: self.weights.pair(key) for key in self.counts}
+        else:
+            entropic = per_replica(self.determinant, vanishing)
+            weights = {
+                names[key]: sp.factor(-sp.diff(entropic, q) / limits[key])
+                for key, q in self.overlaps.items()
+                if limits[key] != 0
+            }
+        energetic = self.energetic.free_entropy()
+        energetic_pairs = {names[key]: self.energetic.pair(key) for key in self.counts}
+        replicons = self.replicons()
+        result = FreeEntropy(
+            model=self.model,
+            ansatz=ansatz,
+            counts={names[key]: count for key, count in self.counts.items()},
+            weight_of={names[key]: limit for key, limit in limits.items()},
+            interaction=at_zero(sp.diff(self.interaction, sp.Symbol(vanishing[0])), vanishing) if discrete else self.interaction,
+            entropic=entropic,
+            energetic=energetic,
+            energetic_pairs=energetic_pairs,
+            weight_pairs=weights,
+            replicons=replicons,
+            pivots={names[key]: pivot for key, pivot in self.energetic.nested.fields.expanded_pivots().items()},
+            definitions=self.definitions().used_by(
+                entropic,
+                energetic,
+                *energetic_pairs.values(),
+                *weights.values(),
+                *(factor for r in replicons.values() for factor in (r.energetic, r.weights)),
+            ),
+            steps=(),
+        )
+        return result.with_steps(steps_of(self, result))

@@ -1,0 +1,315 @@
+r"""The expressions of a replica calculation: the smallest set that differentiation does not leave.
+
+* ``Average(f, z, v)``: the Gaussian average :math:`E_{z \sim N(0, v)} f(z)`.  Its derivative in a parameter of the
+  variance is the heat equation, :math:`\partial_v E f = \tfrac12 E f''`: no :math:`\sqrt q` ever appears.
+* ``SiteSum(f, s, values)``: a sum over the values of a discrete weight.
+* ``H``, ``Mills``, ``MillsExcess``, ``LogH`` with :math:`H' = -H M`, :math:`M' = M(M - x)`, :math:`(\ln H)' = -M`;
+  never a separate density, so that :math:`H'/H` cancels by itself.
+* ``TwoCosh``, ``Log2Cosh`` and sympy's ``tanh`` for the trace over a binary weight.
+* ``Step`` and ``Delta``, which refuse to be differentiated: by the time a derivative is taken, they are integrated.
+
+A bound variable belongs to one node of the replica tree, so that nested averages never share one.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from replica.errors import NotDifferentiable
+
+
+class H(sp.Function):
+    r"""Gaussian tail :math:`H(x) = \int_x^\infty Dz`."""
+
+    nargs = 1
+    is_positive = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return -H(self.args[0]) * Mills(self.args[0])
+
+    def _latex(self, printer: object, exp: str | None = None) -> str:
+        inner = printer._print(self.args[0])  # type: ignore[attr-defined]
+        return rf"H{f'^{{{exp}}}' if exp else ''}\left({inner}\right)"
+
+
+class Mills(sp.Function):
+    r"""Inverse Mills ratio :math:`M(x) = G(x)/H(x)`."""
+
+    nargs = 1
+    is_positive = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return Mills(self.args[0]) * MillsExcess(self.args[0])
+
+    def _latex(self, printer: object, exp: str | None = None) -> str:
+        inner = printer._print(self.args[0])  # type: ignore[attr-defined]
+        return rf"M{f'^{{{exp}}}' if exp else ''}\left({inner}\right)"
+
+
+class MillsExcess(sp.Function):
+    r""":math:`M(x) - x`, a function of its own because the difference of two large numbers has no digits."""
+
+    nargs = 1
+    is_positive = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return Mills(self.args[0]) * MillsExcess(self.args[0]) - 1
+
+    def _latex(self, printer: object, exp: str | None = None) -> str:
+        inner = printer._print(self.args[0])  # type: ignore[attr-defined]
+        text = rf"\left[M\left({inner}\right) - {inner if self.args[0].is_Atom else rf'({inner})'}\right]"
+        return rf"{text}^{{{exp}}}" if exp else text
+
+
+class LogH(sp.Function):
+    r""":math:`\ln H(x)`."""
+
+    nargs = 1
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return -Mills(self.args[0])
+
+    def _latex(self, printer: object, exp: str | None = None) -> str:
+        inner = printer._print(self.args[0])  # type: ignore[attr-defined]
+        return rf"\ln{f'^{{{exp}}}' if exp else ''} H\left({inner}\right)"
+
+
+class TwoCosh(sp.Function):
+    r""":math:`2\cosh x`, the trace of :math:`e^{x w}` over a binary weight."""
+
+    nargs = 1
+    is_positive = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return TwoCosh(self.args[0]) * sp.tanh(self.args[0])
+
+    def _latex(self, printer: object, exp: str | None = None) -> str:
+        text = rf"2\cosh\left({printer._print(self.args[0])}\right)"  # type: ignore[attr-defined]
+        return rf"\left[{text}\right]^{{{exp}}}" if exp else text
+
+
+class Log2Cosh(sp.Function):
+    r""":math:`\ln 2\cosh x`."""
+
+    nargs = 1
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return sp.tanh(self.args[0])
+
+    def _latex(self, printer: object, exp: str | None = None) -> str:
+        text = rf"\ln 2\cosh\left({printer._print(self.args[0])}\right)"  # type: ignore[attr-defined]
+        return rf"\left[{text}\right]^{{{exp}}}" if exp else text
+
+
+class Step(sp.Function):
+    r""":math:`\theta(x)`: 1 for positive argument, else 0."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        raise NotDifferentiable(f"theta({self.args[0]}) must be averaged before it is differentiated")
+
+    def _latex(self, printer: object, exp: str | None = None) -> str:
+        return rf"\theta\left({printer._print(self.args[0])}\right)"  # type: ignore[attr-defined]
+
+
+class Delta(sp.Function):
+    r""":math:`\delta(x) = \theta'(x)`, made only by :func:`field_derivative`."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        raise NotDifferentiable(f"delta({self.args[0]}) must be averaged before it is differentiated")
+
+    def _latex(self, printer: object, exp: str | None = None) -> str:
+        return rf"\delta\left({printer._print(self.args[0])}\right)"  # type: ignore[attr-defined]
+
+
+class Average(sp.Expr):
+    r"""Gaussian average :math:`E_{z \sim N(0, v)} f(z)` as ``Average(f, z, v)``.
+
+    Evaluates what is exact: zero variance, a body without ``z``, constant factors, and
+    :math:`E\,\theta(b z + a) = H(-a/(|b| \sqrt v))`, :math:`E\,\delta(z + a) = G(a/\sqrt v)/\sqrt v`.
+    """
+
+    is_commutative = True
+
+    def __new__(cls, body: sp.Expr, z: sp.Symbol, v: sp.Expr, evaluate: bool = True) -> sp.Expr:
+        body, v = sp.sympify(body), sp.sympify(v)
+        if not evaluate:
+            return sp.Expr.__new__(cls, body, z, v)
+        if v == 0:
+            return body.subs(z, 0)
+        constant, dependent = body.as_independent(z, as_Add=False)
+        if dependent == 1:
+            return constant
+        if isinstance(dependent, (Step, Delta)):
+            return constant * _integrated(dependent, z, v)
+        return constant * sp.Expr.__new__(cls, dependent, z, v)
+
+    @property
+    def body(self) -> sp.Expr:
+        return self.args[0]
+
+    @property
+    def variable(self) -> sp.Symbol:
+        return self.args[1]
+
+    @property
+    def variance(self) -> sp.Expr:
+        return self.args[2]
+
+    @property
+    def free_symbols(self) -> set[sp.Symbol]:
+        return (self.body.free_symbols - {self.variable}) | self.variance.free_symbols
+
+    @property
+    def is_positive(self) -> bool | None:
+        return self.body.is_positive
+
+    @property
+    def is_real(self) -> bool:
+        return True
+
+    def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
+        body, z, v = self.args
+        result = Average(sp.diff(body, s), z, v)
+        if (dv := sp.diff(v, s)) != 0:
+            result += dv / 2 * Average(sp.diff(body, z, 2), z, v)
+        return result
+
+    def _latex(self, printer: object, exp: str | None = None) -> str:
+        body, z, v = (printer._print(a) for a in self.args)  # type: ignore[attr-defined]
+        text = rf"\mathop{{\mathbb{{E}}}}_{{{z} \sim \mathcal{{N}}(0,\,{v})}}\left[{body}\right]"
+        return rf"\left({text}\right)^{{{exp}}}" if exp else text
+
+    def _sympystr(self, printer: object) -> str:
+        body, z, v = (printer._print(a) for a in self.args)  # type: ignore[attr-defined]
+        return f"E[{body}; {z} ~ N(0, {v})]"
+
+
+class SiteSum(sp.Expr):
+    r"""Sum over the values of one discrete weight, :math:`\sum_{s} f(s)`, as ``SiteSum(f, s, values)``."""
+
+    is_commutative = True
+
+    def __new__(cls, body: sp.Expr, s: sp.Symbol, values: sp.Tuple) -> sp.Expr:
+        constant, dependent = sp.sympify(body).as_independent(s, as_Add=False)
+        if dependent == 1:
+            return constant * len(values)
+        trace = _two_cosh_of(dependent, s, values)
+        return constant * (trace if trace is not None else sp.Expr.__new__(cls, dependent, s, values))
+
+    @property
+    def body(self) -> sp.Expr:
+        return self.args[0]
+
+    @property
+    def variable(self) -> sp.Symbol:
+        return self.args[1]
+
+    @property
+    def values(self) -> sp.Tuple:
+        return self.args[2]
+
+    @property
+    def free_symbols(self) -> set[sp.Symbol]:
+        return self.body.free_symbols - {self.variable}
+
+    @property
+    def is_positive(self) -> bool | None:
+        return self.body.is_positive
+
+    @property
+    def is_real(self) -> bool:
+        return True
+
+    def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
+        body, variable, values = self.args
+        return SiteSum(sp.diff(body, s), variable, values)
+
+    def expanded(self) -> sp.Expr:
+        """The sum written out."""
+        return sp.Add(*(self.body.subs(self.variable, value) for value in self.values))
+
+    def _latex(self, printer: object, exp: str | None = None) -> str:
+        body, s = (printer._print(a) for a in self.args[:2])  # type: ignore[attr-defined]
+        values = ", ".join(printer._print(v) for v in self.values)  # type: ignore[attr-defined]
+        text = rf"\sum_{{{s} \in \{{{values}\}}}} {body}"
+        return rf"\left({text}\right)^{{{exp}}}" if exp else text
+
+    def _sympystr(self, printer: object) -> str:
+        body, s = (printer._print(a) for a in self.args[:2])  # type: ignore[attr-defined]
+        return f"Sum[{body}; {s} in {{{', '.join(map(str, self.values))}}}]"
+
+
+SPECIAL = (H, Mills, MillsExcess, LogH, TwoCosh, Log2Cosh, sp.tanh)
+"""Functions whose arguments say where an integrand has its features."""
+
+
+def _integrated(singular: sp.Expr, z: sp.Symbol, v: sp.Expr) -> sp.Expr:
+    """The Gaussian average of a step or a delta of a linear argument."""
+    argument = singular.args[0]
+    slope, rest = slope_and_rest(argument, z)
+    if slope not in (1, -1):
+        raise NotDifferentiable(f"{singular} has slope {slope}; only unit slopes arise from fields")
+    scaled = -rest / sp.sqrt(v)
+    if isinstance(singular, Step):
+        return H(scaled)
+    return H(scaled) * Mills(scaled) / sp.sqrt(v)
+
+
+def _two_cosh_of(body: sp.Expr, s: sp.Symbol, values: sp.Tuple) -> sp.Expr | None:
+    """``2 cosh a`` if the body is ``exp(a s)`` and the values are +-1."""
+    if set(values) == {-1, 1} and isinstance(body, sp.exp):
+        a = sp.cancel(body.args[0] / s)
+        if not a.has(s):
+            return TwoCosh(a)
+    return None
+
+
+def slope_and_rest(argument: sp.Expr, z: sp.Symbol) -> tuple[sp.Expr, sp.Expr]:
+    """``(b, a)`` of an argument ``b z + a``; a nonlinear one is refused rather than half understood."""
+    slope = sp.diff(argument, z)
+    if slope.has(z):
+        raise NotDifferentiable(f"the argument {argument} is not linear in {z}")
+    return slope, argument.subs(z, 0)
+
+
+def field_derivative(factor: sp.Expr, field: sp.Symbol, order: int) -> sp.Expr:
+    """The ``order``-th derivative of a leaf's factor in its field; a bare step becomes a delta."""
+    for _ in range(order):
+        if isinstance(factor, Step) and factor.args[0].has(field):
+            slope, _rest = slope_and_rest(factor.args[0], field)
+            factor = slope * Delta(factor.args[0])
+        else:
+            factor = sp.expand(sp.diff(factor, field), deep=False)
+    return factor
+
+
+def canonical(expr: sp.Expr) -> sp.Expr:
+    """Logarithms of special functions as functions of their own, and every special argument over one denominator."""
+    expr = expr.replace(
+        lambda e: isinstance(e, SPECIAL), lambda e: e.func(sp.together(sp.expand(e.args[0])))
+    )
+    expr = expr.replace(lambda e: isinstance(e, sp.log) and isinstance(e.args[0], H), lambda e: LogH(e.args[0].args[0]))
+    return expr.replace(
+        lambda e: isinstance(e, sp.log) and isinstance(e.args[0], TwoCosh), lambda e: Log2Cosh(e.args[0].args[0])
+    )
+
+
+def gather(expr: sp.Expr) -> sp.Expr:
+    """Sums of averages over the same variable as one average of the sum."""
+    if not isinstance(expr, sp.Add):
+        return expr
+    rest, bodies = [], {}
+    for term in expr.args:
+        coefficient, binder = term.as_independent(Average, SiteSum, as_Add=False)
+        if isinstance(binder, (Average, SiteSum)):
+            bodies.setdefault((binder.func, *binder.args[1:]), []).append(coefficient * binder.body)
+        else:
+            rest.append(term)
+    gathered = [f(sp.factor_terms(gather(sp.expand(sp.Add(*b)))), z, v) for (f, z, v), b in bodies.items()]
+    return sp.expand(sp.Add(*rest), deep=False) + sp.Add(*gathered)

@@ -1,0 +1,150 @@
+r"""A model is weights x constraint x architecture; each part says how it enters the replicated average.
+
+Models are plain data (nothing symbolic is built until :func:`replica.derive` asks for it), so that they can be named,
+compared and written into the recipe of a compiled kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from sympy import Expr, Symbol
+
+
+class Weights(Protocol):
+    """The measure of one weight.
+
+    ``discrete`` weights enter through the trace over their ``values``; continuous ones (spherical) through the
+    determinant of the overlap matrix.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def discrete(self) -> bool: ...
+
+    @property
+    def values(self) -> tuple[int, ...]: ...
+
+    def trace(self, fld: Expr) -> Expr:
+        """Trace of ``exp(w fld)`` over one discrete weight."""
+        ...
+
+    def distance_bound(self, d: float) -> float:
+        """Entropy of all configurations at distance ``d`` from a given one: no probe entropy exceeds it."""
+        ...
+
+
+@dataclass(frozen=True)
+class BinaryWeights:
+    r"""Ising weights :math:`w = \pm 1`; entropies count configurations (:math:`\ln 2` without constraint)."""
+
+    name: str = "binary"
+    discrete: bool = True
+    values: tuple[int, ...] = (-1, 1)
+
+    def trace(self, fld: Expr) -> Expr:
+        r""":math:`\mathrm{Tr}_w\, e^{w f} = 2\cosh f`."""
+        from replica.expr import TwoCosh
+
+        return TwoCosh(fld)
+
+    def distance_bound(self, d: float) -> float:
+        r""":math:`-d \ln d - (1-d) \ln(1-d)`."""
+        return -d * math.log(d) - (1.0 - d) * math.log1p(-d)
+
+
+@dataclass(frozen=True)
+class SphericalWeights:
+    r"""Weights on the sphere :math:`|w|^2 = N`; entropies are relative to the uniform measure."""
+
+    name: str = "spherical"
+    discrete: bool = False
+    values: tuple[int, ...] = ()
+
+    def trace(self, fld: Expr) -> Expr:
+        """Refused: weights on a sphere enter through the determinant of their overlaps."""
+        raise TypeError("spherical weights have no trace over single values")
+
+    def distance_bound(self, d: float) -> float:
+        r""":math:`\tfrac12 \ln(1 - p^2)` at overlap :math:`p = 1 - 2d`."""
+        return 0.5 * math.log(4.0 * d * (1.0 - d))
+
+
+class Constraint(Protocol):
+    """What a pattern asks of the stability; ``parameters`` are its symbols."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parameters(self) -> tuple[str, ...]: ...
+
+    def factor(self, fld: Expr, parameters: dict[str, Symbol]) -> Expr:
+        """The weight of a pattern with stability ``fld``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Threshold:
+    r"""The stability exceeds the margin, :math:`\theta(\Delta - \kappa)`."""
+
+    name: str = "threshold"
+    parameters: tuple[str, ...] = ("kappa",)
+
+    def factor(self, fld: Expr, parameters: dict[str, Symbol]) -> Expr:
+        r""":math:`\theta(\Delta - \kappa)`."""
+        from replica.expr import Step
+
+        return Step(fld - parameters["kappa"])
+
+
+class Architecture(Protocol):
+    """How the overlap of two weight vectors becomes the covariance of their fields."""
+
+    @property
+    def name(self) -> str: ...
+
+    def covariance(self, overlap: Expr) -> Expr:
+        """Covariance of the fields of two replicas at this overlap (at 1: the variance of a field)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Perceptron:
+    r"""A single unit: the fields :math:`w \cdot \xi / \sqrt N` have the overlap as covariance."""
+
+    name: str = "perceptron"
+
+    def covariance(self, overlap: Expr) -> Expr:
+        """The overlap itself."""
+        return overlap
+
+
+@dataclass(frozen=True)
+class Model:
+    """A perceptron-like model.
+
+    Parameters
+    ----------
+    name : str
+        As on the command line.
+    weights, constraint, architecture
+        The parts; see :class:`BinaryWeights`, :class:`SphericalWeights`, :class:`Threshold`, :class:`Perceptron`.
+    description : str
+        One sentence for ``replica models``.
+    """
+
+    name: str
+    weights: Weights
+    constraint: Constraint = field(default_factory=Threshold)
+    architecture: Architecture = field(default_factory=Perceptron)
+    description: str = ""
+
+    def recipe(self) -> str:
+        """The parts as text: equal recipes have equal equations."""
+        return f"{self.weights!r} {self.constraint!r} {self.architecture!r}"

@@ -1,0 +1,170 @@
+r"""Passes over averages: fewer integrals, and factors where a quadrature wants them.
+
+``merge``
+    Two nested Gaussians that enter the inner function through one combination :math:`u = l v + y` become one:
+    :math:`E_v A(v) E_y B(l v + y) = E_u B(u) E_{v|u} A`, with :math:`u \sim N(0, s)`, :math:`s = l^2 D_v + D_y`, and
+    ``v`` given ``u`` of mean :math:`l D_v u / s` and variance :math:`D_v D_y / s`: products of positive numbers, so
+    that a small conditional variance keeps its digits.  It must run before a step in ``A`` is integrated, so that
+    the entropy, its saddle equations and their Jacobian share one sweep over ``u``.
+``absorb``
+    A factor such as :math:`1/H(c)` in front of an inner average moves under it, where it balances a tilted weight.
+``mirror``
+    A sum over :math:`s = \pm 1` whose terms are mirror images is twice one term.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from replica.expr import SPECIAL, Average, Delta, H, Log2Cosh, LogH, Mills, MillsExcess, SiteSum, Step, TwoCosh, slope_and_rest
+from replica.fields import Definitions
+
+TILTS = (H, TwoCosh, sp.exp)
+
+
+def merge(expr: sp.Expr, definitions: Definitions) -> sp.Expr:
+    """The expression with nested Gaussians joined wherever one combination of them enters."""
+    if not expr.has(Average):
+        return expr
+    if isinstance(expr, Average):
+        merged = _merge_here(expr, definitions)
+        if merged is not None:
+            return merge(merged, definitions)
+    return expr.func(*(merge(arg, definitions) for arg in expr.args)) if expr.args else expr
+
+
+def _merge_here(outer: Average, definitions: Definitions) -> sp.Expr | None:
+    v, inner = outer.variable, [f for f in sp.Mul.make_args(outer.body) if isinstance(f, Average) and f.has(outer.variable)]
+    if len(inner) != 1:
+        return None
+    average = inner[0]
+    rest, y = outer.body / average, average.variable
+    load = _common_ratio(average.body, v, y)
+    if load is None or average.variance.has(v) or not _only_singular(rest, v):
+        return None
+    body = average.body.subs(y, y - load * v).replace(
+        lambda e: isinstance(e, SPECIAL), lambda e: e.func(sp.expand(e.args[0]))
+    )
+    if body.has(v):
+        return None
+    total = definitions.always(f"s_{y}", load**2 * outer.variance + average.variance)
+    slope = definitions.always(f"r_{y}", load * outer.variance / total)
+    left = definitions.always(f"c_{y}", outer.variance * average.variance / total)
+    conditional = Average(rest.subs(v, v + slope * y), v, left)
+    return Average(body * conditional, y, total)
+
+
+def _only_singular(rest: sp.Expr, v: sp.Symbol) -> bool:
+    """Whether the variable enters the rest through steps and deltas alone, so that its average stays elementary."""
+    return all(isinstance(f, (Step, Delta)) for f in sp.Mul.make_args(rest) if f.has(v))
+
+
+def _common_ratio(body: sp.Expr, v: sp.Symbol, y: sp.Symbol) -> sp.Expr | None:
+    """``l`` if ``v`` and ``y`` enter all special functions as ``l v + y``."""
+    ratios = set()
+    for node in body.atoms(*SPECIAL):
+        slope_y, slope_v = sp.diff(node.args[0], y), sp.diff(node.args[0], v)
+        if slope_y == 0 and slope_v == 0:
+            continue
+        if slope_y == 0 or slope_y.has(v, y):
+            return None
+        ratios.add(sp.cancel(slope_v / slope_y))
+    ratios = {ratio for ratio in ratios if not ratio.has(v, y)}
+    return ratios.pop() if len(ratios) == 1 else None
+
+
+def absorb(expr: sp.Expr) -> sp.Expr:
+    """Negative powers of tilts in front of an average move under it (kept unevaluated from then on)."""
+    if not expr.has(Average):
+        return expr
+    if isinstance(expr, Average):
+        body = absorb(sp.expand_mul(expr.body) if isinstance(expr.body, sp.Add) else expr.body)
+        return Average(body, expr.variable, expr.variance, evaluate=False)
+    if isinstance(expr, sp.Mul) and any(map(_is_norm, expr.args)) and any(isinstance(f, sp.Add) for f in expr.args):
+        return absorb(sp.expand_mul(expr)) if isinstance(sp.expand_mul(expr), sp.Add) else expr
+    if isinstance(expr, sp.Mul):
+        norms = [f for f in expr.args if _is_norm(f)]
+        inner = [f for f in expr.args if isinstance(f, Average)]
+        if norms and len(inner) == 1:
+            rest = sp.Mul(*(f for f in expr.args if f not in norms and f is not inner[0]))
+            body = absorb(inner[0].body * sp.Mul(*norms))
+            return rest * Average(body, inner[0].variable, inner[0].variance, evaluate=False)
+    return expr.func(*(absorb(arg) for arg in expr.args))
+
+
+def _is_norm(factor: sp.Expr) -> bool:
+    base, exponent = factor.as_base_exp()
+    return isinstance(base, TILTS) and exponent.could_extract_minus_sign()
+
+
+def mirror(expr: sp.Expr) -> sp.Expr:
+    """Sums over a weight written out, as a multiple of one term where the terms are mirror images."""
+    if not expr.has(SiteSum):
+        return expr
+    if isinstance(expr, Average) and isinstance(site := _site_sum_factor(expr.body), SiteSum):
+        rest = expr.body / site
+        z, s = expr.variable, site.variable
+        if set(site.values) == {-1, 1}:
+            term = rest * site.body
+            flips = {symbol: -symbol for symbol in {z, s}}
+            if _mirrored(term, flips) == _mirrored(term, {}):
+                return 2 * mirror(Average(term.subs(s, 1), z, expr.variance))
+    if isinstance(expr, SiteSum):
+        return mirror(expr.expanded())
+    return expr.func(*(mirror(arg) for arg in expr.args))
+
+
+def _site_sum_factor(body: sp.Expr) -> sp.Expr | None:
+    sums = [f for f in sp.Mul.make_args(body) if isinstance(f, SiteSum)]
+    return sums[0] if len(sums) == 1 else None
+
+
+def _mirrored(term: sp.Expr, flips: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
+    """The term under a change of sign, with even and odd functions and inner Gaussians normalised."""
+    if isinstance(term, Average):
+        inner = _mirrored(term.body, {**flips, term.variable: -term.variable} if flips else {})
+        return Average(inner, term.variable, term.variance)
+    if isinstance(term, (TwoCosh, Log2Cosh, sp.tanh)):
+        argument = sp.expand(term.args[0].subs(flips, simultaneous=True))
+        sign = -1 if _leading_negative(argument) else 1
+        parity = -1 if isinstance(term, sp.tanh) else 1
+        return (parity if sign < 0 else 1) * term.func(sign * argument)
+    if isinstance(term, (H, Mills, MillsExcess, LogH, sp.exp)):
+        return term.func(sp.expand(term.args[0].subs(flips, simultaneous=True)))
+    if term.args:
+        return term.func(*(_mirrored(arg, flips) for arg in term.args))
+    return term.subs(flips, simultaneous=True)
+
+
+def _leading_negative(argument: sp.Expr) -> bool:
+    first = sorted(sp.Add.make_args(argument), key=sp.default_sort_key)
+    by_size = sorted(first, key=lambda term: sp.default_sort_key(abs(term.as_coeff_Mul()[0]) * term.as_coeff_Mul()[1]))
+    return bool(by_size[0].could_extract_minus_sign())
+
+
+def linear_arguments(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr, list[sp.Expr], bool]]:
+    """Slope, rest, inner spread of every distinct special argument that contains ``z``, and whether it tilts.
+
+    A kink of the integrand in ``z`` lies where an argument vanishes with the inner variables at 0; the inner variables
+    smear it, by their slopes squared times their variances.  A factor ``H`` tilts: it moves the mass to its own root.
+    """
+    found: dict[tuple[sp.Expr, sp.Expr], tuple[list[sp.Expr], bool]] = {}
+    _collect(body, z, [], found)
+    return [(slope, rest, spread, tilting) for (slope, rest), (spread, tilting) in found.items()]
+
+
+def _collect(node: sp.Expr, z: sp.Symbol, inner: list[Average], found: dict) -> None:
+    if isinstance(node, SPECIAL) and node.args[0].has(z):
+        argument = node.args[0]
+        spread = []
+        for average in inner:
+            slope, argument = slope_and_rest(argument, average.variable)
+            if slope != 0:
+                spread.append(slope**2 * average.variance)
+        key = slope_and_rest(argument, z)
+        found[key] = (spread, isinstance(node, H) or found.get(key, (spread, False))[1])
+        return
+    if isinstance(node, Average):
+        inner = [*inner, node]
+    for arg in node.args:
+        _collect(arg, z, inner, found)

@@ -1,0 +1,120 @@
+"""The derivation as titled steps: expressions that can be evaluated, with a sentence each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+from replica.limit import per_replica
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from replica.derivation import Derivation
+    from replica.free_entropy import FreeEntropy
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a derivation.
+
+    ``equations`` pairs names with expressions; ``definitions`` holds the named subexpressions that they use.
+    """
+
+    title: str
+    text: str
+    equations: tuple[tuple[str, sp.Expr], ...]
+    definitions: tuple[tuple[sp.Symbol, sp.Expr], ...] = ()
+
+    def evaluate(self, values: Mapping[str, float], digits: int = 15) -> dict[str, object]:
+        """Return the number of every equation at these parameter and order-parameter values, by its name."""
+        from replica.evaluation import evaluate
+
+        table = dict(self.definitions)
+        return {name: evaluate(expr, values, table, digits) for name, expr in self.equations}
+
+    def latex(self) -> str:
+        """Return the equations of this step as LaTeX."""
+        from replica.printers import latex_step
+
+        return latex_step(self)
+
+
+def steps_of(derivation: Derivation, result: FreeEntropy) -> tuple[Step, ...]:
+    """The six steps from the replicated average to the result."""
+    ansatz, model = derivation.ansatz, derivation.model
+    vanishing, discrete = ansatz.vanishing, model.weights.discrete
+    energetic, energetic_defs = derivation.energetic, derivation.energetic.nested.fields.definitions.table
+    alpha = sp.Symbol("alpha")
+    terms = ("G_I", "G_S", "G_E")
+    replicated = sp.Symbol("G_I") + sp.Symbol("G_S") + alpha * sp.Symbol("G_E")
+    pairs = -sp.Add(*(n * derivation.overlaps[k] * derivation.conjugates[k] for k, n in derivation.counts.items()))
+    if discrete:
+        trace, definitions = derivation.weights.average, {**energetic_defs, **derivation.weights.nested.fields.definitions.table}
+        entropic_n, entropic_limit = sp.log(trace), derivation.weights.log
+        interaction_n = derivation.interaction
+    else:
+        definitions = dict(energetic_defs)
+        entropic_n, entropic_limit = derivation.determinant, result.entropic
+        interaction_n = sp.Integer(0)
+    table = tuple(definitions.items())
+    energetic_n = sp.log(energetic.average)
+    replicas = " and ".join(f"{name} -> 0" for name in vanishing)
+    finite = (("G_I", interaction_n), ("G_S", entropic_n), ("G_E", energetic_n))
+    decomposed = (
+        tuple((str(v.symbol), v.variance) for vs in energetic.nested.fields.variables.values() for v in vs)
+        + finite
+    )
+    limits = (("G_I", result.interaction), ("G_S", entropic_limit), ("G_E", energetic.log))
+    total = result.interaction + result.entropic + alpha * result.energetic
+    return (
+        Step(
+            "Replicated average",
+            "The patterns are averaged over the product of partition functions of all replicas. Their fields are "
+            "jointly Gaussian with the overlaps as covariance; interaction, weights and patterns separate.",
+            (("Phi", replicated.subs(dict(zip(map(sp.Symbol, terms), (e for _, e in finite), strict=True)))),),
+            table,
+        ),
+        Step(
+            "Overlaps and conjugates",
+            "Each overlap is fixed by a conjugate; every pair of replicas contributes minus their product."
+            if discrete
+            else "Each overlap is fixed by a conjugate; for weights on a sphere the conjugates integrate to half the "
+            "logarithm of the determinant of the overlap matrix, and each pair contributes minus their product before.",
+            (("-sum_{a<b} Qhat_ab Q_ab", pairs),),
+        ),
+        Step(
+            "The ansatz at symbolic multiplicities",
+            "The tree of replica groups says which pairs share an overlap; the number of such pairs is a polynomial in "
+            "the multiplicities.",
+            tuple((f"N_{derivation.overlaps[key].name}", n) for key, n in derivation.counts.items()),
+        ),
+        Step(
+            "Gaussian decomposition",
+            "Regression down the tree turns both replicated averages into nested one-dimensional averages. The "
+            "variances of the variables of the fields come first.",
+            decomposed,
+            table,
+        ),
+        Step(
+            f"The limit {replicas}",
+            f"The logarithm per unit of {vanishing[0]}, by one derivative and one substitution.",
+            limits,
+            table,
+        ),
+        Step(
+            "The result",
+            "Gaussian variables that enter together are joined; the free entropy is extremised over the order "
+            "parameters that are neither imposed nor given.",
+            (("phi", total),),
+            tuple(result.definitions.items()),
+        ),
+    )
+
+
+def pair_limits(derivation: Derivation) -> dict[str, sp.Expr]:
+    """Number of pairs per replica in the limit, by overlap name."""
+    vanishing = derivation.ansatz.vanishing
+    return {derivation.overlaps[k].name: per_replica(n, vanishing) for k, n in derivation.counts.items()}

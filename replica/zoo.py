@@ -1,0 +1,94 @@
+"""The models and ansatze that ship, by name; each is a declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from replica.ansatz import Ansatz, Leaf, Node
+from replica.errors import InputError
+from replica.model import BinaryWeights, Model, SphericalWeights
+
+
+def binary_perceptron() -> Model:
+    """Return the binary perceptron: weights +-1, stabilities above a margin (Krauth & Mezard 1989)."""
+    return Model("binary-perceptron", BinaryWeights(), description="weights +-1, every stability at least kappa")
+
+
+def spherical_perceptron() -> Model:
+    """Return the spherical perceptron: weights on the sphere, stabilities above a margin (Gardner 1988)."""
+    return Model(
+        "spherical-perceptron", SphericalWeights(), description="weights on the sphere, every stability at least kappa"
+    )
+
+
+def rs() -> Ansatz:
+    """Return the replica-symmetric ansatz, ``root[(n, w)]``."""
+    return Ansatz(
+        name="rs",
+        tree=Node("root", (("n", Leaf("w")),)),
+        overlaps=((("root", "w", "w"), "q"),),
+        meaning=(("q", "overlap of two solutions"),),
+    )
+
+
+def one_rsb() -> Ansatz:
+    """Return one step of replica symmetry breaking, ``root[(n/m, state[(m, w)])]`` (Parisi)."""
+    return Ansatz(
+        name="1rsb",
+        tree=Node("root", (("n/m", Node("state", (("m", Leaf("w")),))),)),
+        overlaps=((("root", "w", "w"), "q0"), (("state", "w", "w"), "q1")),
+        meaning=(("q0", "overlap of solutions in different states"), ("q1", "overlap of solutions in one state")),
+        multiplicities=("m",),
+    )
+
+
+def franz_parisi() -> Ansatz:
+    """Return the Franz-Parisi ansatz: probes at an imposed overlap with a typical reference solution.
+
+    ``root[(n-1, ref), (1, cluster[(1, ref), (r, probe)])]`` (Franz & Parisi 1995; Huang & Kabashima 2014; Baldassi,
+    Lauditi, Malatesta, Perugini & Zecchina, arXiv 2107.01163).
+    """
+    cluster = Node("cluster", (("1", Leaf("ref", anchor=True)), ("r", Leaf("probe"))))
+    return Ansatz(
+        name="franz-parisi",
+        tree=Node("root", (("n-1", Leaf("ref")), ("1", cluster))),
+        overlaps=(
+            (("cluster", "probe", "probe"), "q"),
+            (("root", "probe", "ref"), "t"),
+            (("cluster", "probe", "ref"), "p"),
+            (("root", "ref", "ref"), "qr"),
+        ),
+        vanishing=("r", "n"),
+        imposed=("p",),
+        meaning=(
+            ("q", "overlap of two probes of one reference"),
+            ("t", "overlap of a probe with another reference solution"),
+            ("p", "overlap of a probe with its reference, 1 - 2 distance"),
+            ("qr", "overlap of two reference solutions"),
+        ),
+        prefixes=(("ref", "reference_"),),
+        reference="rs",
+        given=(("qr", "q"),),
+    )
+
+
+MODELS: dict[str, Callable[[], Model]] = {
+    "binary-perceptron": binary_perceptron,
+    "spherical-perceptron": spherical_perceptron,
+}
+
+ANSATZE: dict[str, Callable[[], Ansatz]] = {"rs": rs, "1rsb": one_rsb, "franz-parisi": franz_parisi}
+
+
+def model(name: str) -> Model:
+    """Return the shipped model of this name."""
+    if name not in MODELS:
+        raise InputError(f"There is no model {name!r}; the models are {', '.join(MODELS)}.")
+    return MODELS[name]()
+
+
+def ansatz(name: str) -> Ansatz:
+    """Return the shipped ansatz of this name."""
+    if name not in ANSATZE:
+        raise InputError(f"There is no ansatz {name!r}; the ansatze are {', '.join(ANSATZE)}.")
+    return ANSATZE[name]()

@@ -1,0 +1,197 @@
+"""The command ``replica``: same names as the Python functions, one JSON document or a readable table.
+
+Exit codes: 0, every row has a value or a status that is the physical answer; 1, a row failed (the document is written
+all the same); 2, bad input, one line on standard error; 130, interrupted, rows so far written.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from replica.errors import InputError
+from saddle.options import COMPUTING, parse
+
+if TYPE_CHECKING:
+    from saddle.curve import Curve
+
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` (default: that of the process) and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = parse(words)
+        if args.version:
+            return _version()
+        if args.command is None:
+            raise InputError("no command given; 'replica --help' lists them")
+        return _compute(args, words) if args.command in COMPUTING else _TELL[args.command](args)
+    except InputError as error:
+        print("replica: " + " ".join(str(error).split()), file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as leaving:  # argparse after --help
+        return leaving.code if isinstance(leaving.code, int) else OK
+
+
+def _compute(args: Namespace, words: list[str]) -> int:
+    """Compute rows, write them wherever they are wanted and say how it went."""
+    from saddle.commands import compute, count, in_order
+    from saddle.outputs import Progress, check_outputs, write_outputs
+
+    total = count(args)
+    check_outputs(args.csv, args.plot)
+    progress = Progress(total)
+    try:
+        curve = compute(args, words, progress)
+    except KeyboardInterrupt:
+        from saddle.curve import Curve
+
+        curve = Curve(in_order(progress.points, args), command=("replica", *words), complete=False)
+    finally:
+        progress.close()
+    _say(curve.to_json() if args.json else _readable(curve))
+    write_outputs(curve, args.csv, args.plot)
+    if not curve.complete:
+        return INTERRUPTED
+    return OK if all(point.status.is_answer for point in curve.points) else FAILED
+
+
+def _readable(curve: Curve) -> str:
+    from saddle.tables import remarks, table
+
+    return "\n".join([table(curve), *remarks(curve)])
+
+
+def _models(args: Namespace) -> int:
+    import replica
+
+    models = [_model_row(replica.zoo.model(name)) for name in replica.zoo.MODELS]
+    ansatze = list(replica.zoo.ANSATZE)
+    found: dict[str, object] = {"models": models, "ansatze": ansatze}
+    return _tell(args, found, lambda: [*_plain(models), "", f"ansatze: {', '.join(ansatze)}"])
+
+
+def _model_row(model: Any) -> dict[str, object]:
+    parts = {part: getattr(model, part) for part in ("weights", "constraint")}
+    names = {part: getattr(found, "name", str(found)) for part, found in parts.items()}
+    return {"model": model.name, **names, "description": model.description}
+
+
+def _derive(args: Namespace) -> int:
+    import replica
+    from saddle.commands import zoo_ansatz, zoo_model
+
+    if args.steps and args.format == "python":
+        raise InputError("--steps has no python format: use text or latex")
+    model, ansatz = zoo_model(args.model), zoo_ansatz(args.ansatz)
+    derived = replica.derive(model, ansatz)
+    if args.steps:
+        write = _latex_step if args.format == "latex" else _text_step
+        _say("\n\n".join(write(step) for step in derived.steps))
+    else:
+        _say({"latex": derived.latex, "text": derived.text, "python": derived.python}[args.format]())
+    return OK
+
+
+def _latex_step(step: Any) -> str:
+    return f"% {step.title}\n{step.text}\n{step.latex()}"
+
+
+def _text_step(step: Any) -> str:
+    lines = [step.title, "-" * len(step.title), step.text, ""]
+    lines += [f"  {name} = {expression}" for name, expression in step.equations]
+    lines += [f"  where {symbol} = {expression}" for symbol, expression in step.definitions]
+    return "\n".join(lines)
+
+
+def _check(args: Namespace) -> int:
+    import saddle
+    from saddle.commands import zoo_ansatz, zoo_model
+
+    fields = ("name", "passed", "value", "tolerance", "detail")
+    model, ansatz = zoo_model(args.model), zoo_ansatz(args.ansatz)
+    found = saddle.check(model, ansatz)
+    rows = [{field: getattr(check, field) for field in fields} for check in found]
+    passed = all(row["passed"] for row in rows)
+    _tell(args, {"model": args.model, "ansatz": args.ansatz, "passed": passed, "checks": rows}, lambda: _plain(rows))
+    return OK if passed else FAILED
+
+
+def _published(args: Namespace) -> int:
+    from saddle.published import table
+
+    rows = [dict(row) for row in table()]
+    agrees = all(row["agrees"] for row in rows)
+    _tell(args, {"agrees": agrees, "rows": rows}, lambda: _plain(rows))
+    return OK if agrees else FAILED
+
+
+def _recompute(args: Namespace) -> int:
+    from saddle.document import read
+    from saddle.outputs import Progress
+    from saddle.recompute import recompute
+
+    stored = read(args.file)
+    progress = Progress(len(stored["rows"]))
+    try:
+        found = recompute(stored, progress)
+    finally:
+        progress.close()
+    told = {"agrees": found.agrees, "rows": found.rows, "disagreements": list(found.disagreements)}
+    _tell(args, told, lambda: [found.text()])
+    return OK if found.agrees else FAILED
+
+
+_TELL: dict[str, Callable[[Namespace], int]] = {
+    "models": _models,
+    "derive": _derive,
+    "check": _check,
+    "published": _published,
+    "recompute": _recompute,
+}
+
+
+def _tell(args: Namespace, found: dict[str, object], lines: Callable[[], Iterable[str]]) -> int:
+    """Print ``found`` as a JSON document, or its lines for a person."""
+    if args.json:
+        from saddle.document import SCHEMA, dumps, versions
+
+        _say(dumps({"schema": SCHEMA, **found, "provenance": {"versions": versions()}}))
+    else:
+        _say("\n".join(lines()))
+    return OK
+
+
+def _plain(rows: list[dict[str, object]]) -> list[str]:
+    from saddle.tables import plain
+
+    return plain(rows, list(rows[0])) if rows else []
+
+
+def _version() -> int:
+    from saddle.document import versions
+
+    _say(f"replica-saddle {versions()['replica-saddle']}")
+    return OK
+
+
+def _say(text: str) -> None:
+    """Print to standard output; a reader that has gone (``| head``) is no error."""
+    try:
+        print(text.rstrip("\n"), flush=True)
+    except OSError as error:
+        # later writes, among them Python's own flush on leaving, go nowhere instead of failing again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise InputError(f"standard output cannot be written: {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""What each command computes, apart from how it was typed and where its result goes.
+
+The functions of the packages are looked up when they are called, so that ``replica --help`` loads none of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import replica
+import saddle
+from replica.errors import InputError
+from saddle.options import COMPUTING, parse
+from saddle.ranges import product
+from saddle.results import Result
+
+if TYPE_CHECKING:
+    from saddle.curve import Curve
+
+Progress = Callable[[Result], None]
+
+_PARAMETERS = ("alpha", "kappa", "reference_kappa", "distance")
+_PARAMETERS_OF = {"rs": ("alpha", "kappa"), "franz-parisi": _PARAMETERS}
+
+
+def execute(argv: Sequence[str], progress: Progress | None = None) -> Curve:
+    """The curve that the command line ``argv`` (without the program's name) computes, its command recorded.
+
+    Raises
+    ------
+    InputError
+        For a command line that is wrong or does not compute rows.
+    """
+    args = parse(argv)
+    if args.command not in COMPUTING:
+        raise InputError(f"{args.command or 'an empty command'} does not compute rows")
+    return compute(args, argv, progress)
+
+
+def compute(args: argparse.Namespace, argv: Sequence[str], progress: Progress | None = None) -> Curve:
+    """The curve of a parsed command; ``progress`` is called with each finished point."""
+    from saddle.curve import as_curve
+
+    model, ansatz = zoo_model(args.model), zoo_ansatz(getattr(args, "ansatz", "franz-parisi"))
+    _check_ansatz(args)
+    return as_curve(_RUN[args.command](model, ansatz, args, progress), command=("replica", *argv))
+
+
+def count(args: argparse.Namespace) -> int:
+    """How many points a parsed command asks for."""
+    return len(product(**_ranges(args)))
+
+
+def in_order(points: Sequence[Result], args: argparse.Namespace) -> tuple[Result, ...]:
+    """Points that were finished in any order, in the order asked for; a word such as ``max`` matches what is left."""
+    ranges = _ranges(args)
+    nested = sorted(ranges, key=lambda name: name == "distance")
+
+    def place(point: Result) -> tuple[int, ...]:
+        found = []
+        for name in nested:
+            asked, value = ranges[name], point.parameters.get(name)
+            words = [i for i, v in enumerate(asked) if isinstance(v, str)]
+            found.append(asked.index(value) if value in asked else words[0] if words else len(asked))
+        return tuple(found)
+
+    return tuple(sorted(points, key=place))
+
+
+def zoo_model(name: str) -> Any:
+    """The model called ``name`` on the command line."""
+    return _named(replica.zoo.model, name)
+
+
+def zoo_ansatz(name: str) -> Any:
+    """The ansatz called ``name`` on the command line."""
+    return _named(replica.zoo.ansatz, name)
+
+
+def _named(find: Callable[[str], Any], name: str) -> Any:
+    try:
+        return find(name)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def _check_ansatz(args: argparse.Namespace) -> None:
+    """Refuse an ansatz that the command has no solver for, and parameters that the ansatz lacks or does not have."""
+    if args.command == "franz-parisi":
+        return
+    known = tuple(_PARAMETERS_OF) if args.command == "solve" else ("rs",)
+    if args.ansatz not in known:
+        raise InputError(f"{args.command} has no solver for the ansatz {args.ansatz}: use {' or '.join(known)}")
+    if args.command == "solve":
+        for name in _PARAMETERS:
+            option, given = f"--{name.replace('_', '-')}", getattr(args, name) is not None
+            if given and name not in _PARAMETERS_OF[args.ansatz]:
+                raise InputError(f"the ansatz {args.ansatz} has no {option}")
+            if not given and name in _PARAMETERS_OF[args.ansatz]:
+                raise InputError(f"the ansatz {args.ansatz} needs {option}")
+
+
+def _ranges(args: argparse.Namespace) -> dict[str, tuple[float | str, ...]]:
+    given = ((name, getattr(args, name, None)) for name in _PARAMETERS)
+    return {name: found for name, found in given if found is not None}
+
+
+def _settings(args: argparse.Namespace, progress: Progress | None) -> dict[str, Any]:
+    return {"start": args.start, "tolerance": args.tolerance, "progress": progress}
+
+
+def _solve(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Curve:
+    from saddle.curve import Curve
+
+    points: list[Result] = []
+    for row in product(**_ranges(args)):
+        point = saddle.solve((model, ansatz), start=args.start, tolerance=args.tolerance, **row)
+        points.append(point)
+        if progress is not None:
+            progress(point)
+    return Curve(tuple(points))
+
+
+def _entropy(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
+    return saddle.entropy_curve(model, args.alpha, args.kappa, **_settings(args, progress))
+
+
+def _capacity(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
+    return saddle.capacity(model, args.kappa, **_settings(args, progress))
+
+
+def _max_margin(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
+    return saddle.max_margin(model, args.alpha, **_settings(args, progress))
+
+
+def _franz_parisi(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
+    settings = _settings(args, progress)
+    return saddle.franz_parisi(model, args.alpha, args.reference_kappa, args.kappa, args.distance, **settings)
+
+
+_RUN: Mapping[str, Callable[[Any, Any, argparse.Namespace, Progress | None], Any]] = {
+    "solve": _solve,
+    "entropy": _entropy,
+    "capacity": _capacity,
+    "max-margin": _max_margin,
+    "franz-parisi": _franz_parisi,
+}

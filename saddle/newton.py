@@ -1,0 +1,167 @@
+r"""Newton's method on a saddle-point problem, guarded, with a fixed-point starter.
+
+The starter iterates the physical map, overlaps -> conjugates -> overlaps, from the point without patterns
+(all free conjugates zero): it stays in the domain and on the branch that is connected to it.  Newton then takes over in
+coordinates that cannot leave the domain; a step that does not reduce the *undamped* residual is halved.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from replica.ansatz import conjugate
+from saddle.problem import Problem, State, Vector
+from saddle.quadrature import Rule
+from saddle.results import Iteration
+
+_LONGEST_STEP = 4.0
+_SHORTEST_DAMPING = 2.0**-12
+_INNER_STEPS = 60
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Where an iteration ended: its last state (None if the start was outside the domain), and how it got there."""
+
+    state: State | None
+    iterations: tuple[Iteration, ...]
+    converged: bool
+
+
+def newton(problem: Problem, x: Vector, rule: Rule, tolerance: float, most: int = 40, first: int = 0) -> Attempt:
+    """Return the outcome of Newton's method from the coordinates ``x``.
+
+    Converged means an undamped residual of at most ``tolerance``; one more step is then taken if it improves it.
+    """
+    state = problem.state(x, rule)
+    log: list[Iteration] = []
+    if state is None or not math.isfinite(state.residual):
+        return Attempt(None, (), False)
+    for count in range(most):
+        if state.residual <= 1e-15:
+            break
+        step = _newton_step(state)
+        trial, damping = _line_search(problem, state, step, rule)
+        log.append(Iteration(first + count, state.residual, damping, "newton"))
+        if trial is None:
+            break
+        done = state.residual <= tolerance
+        state = trial
+        if done:
+            break
+    log.append(Iteration(first + len(log), state.residual, 0.0, "newton"))
+    return Attempt(state, tuple(log), state.residual <= tolerance)
+
+
+def _newton_step(state: State) -> Vector:
+    assert state.jacobian is not None
+    try:
+        step = np.linalg.solve(state.jacobian, -state.residuals)
+    except np.linalg.LinAlgError:
+        step = np.linalg.lstsq(state.jacobian, -state.residuals, rcond=None)[0]
+    if not np.all(np.isfinite(step)):
+        step = np.linalg.lstsq(state.jacobian, -state.residuals, rcond=1e-14)[0]
+    longest = float(np.max(np.abs(step)))
+    return step * min(1.0, _LONGEST_STEP / longest) if longest > 0 else step
+
+
+def _line_search(problem: Problem, state: State, step: Vector, rule: Rule) -> tuple[State | None, float]:
+    """The first of the full, half, quarter... step that reduces the residuals (None if none does)."""
+    norm, damping = float(np.linalg.norm(state.residuals)), 1.0
+    while damping >= _SHORTEST_DAMPING:
+        trial = problem.state(state.coordinates + damping * step, rule)
+        if trial is not None and math.isfinite(trial.residual) and float(np.linalg.norm(trial.residuals)) < norm:
+            return trial, damping
+        damping /= 2
+    return None, 0.0
+
+
+class FixedPoint:
+    """The physical map of a problem, started from the point without patterns."""
+
+    def __init__(self, problem: Problem, rule: Rule) -> None:
+        self.problem, self.rule = problem, rule
+        self.log: list[Iteration] = []
+        self.overlaps = {k: problem.parameters[k] for k in problem.imposed}
+        self.conjugates = dict.fromkeys((conjugate(k) for k in problem.active), 0.0)
+        self.overlaps.update(dict.fromkeys(problem.free, 0.0))
+        self.alive = self._weights()
+
+    def coordinates(self) -> Vector:
+        """Where the map is now, moved inside the domain if it sits on the border."""
+        return self.problem.to_coordinates({**self.overlaps, **self.conjugates})
+
+    def advance(self, steps: int) -> bool:
+        """Take steps of the map; false if it broke down."""
+        for _ in range(steps):
+            if not self.alive:
+                return False
+            problem, n = self.problem, len(self.problem.active)
+            inside = problem.to_overlaps(self.coordinates())
+            if inside is None:
+                self.alive = False
+                return False
+            out = problem.call("energetic", problem.energetic_arguments(inside[0], inside[1]), n + 1, self.rule)
+            for i, k in enumerate(problem.active):
+                if k in problem.free:
+                    self.conjugates[conjugate(k)] = problem.alpha * float(out[1 + i])
+            before = dict(self.overlaps)
+            self.alive = bool(np.all(np.isfinite(out))) and self._weights()
+            change = max((abs(self.overlaps[k] - before[k]) for k in problem.free), default=0.0)
+            self.log.append(Iteration(len(self.log), change, 1.0, "fixed-point"))
+        return self.alive
+
+    def _weights(self) -> bool:
+        return self._discrete() if self.problem.discrete else self._continuous()
+
+    def _discrete(self) -> bool:
+        """Overlaps from conjugates; conjugates of imposed overlaps such that these have their values."""
+        problem, n = self.problem, len(self.problem.active)
+        imposed = [problem.active.index(k) for k in problem.imposed]
+        target = np.array([problem.parameters[k] for k in problem.imposed])
+        for _ in range(_INNER_STEPS):
+            arguments = problem.weights_arguments(self.overlaps, self.conjugates)
+            out = problem.call("weights_jacobian", arguments, 1 + n + n * n, self.rule)
+            if not np.all(np.isfinite(out)):
+                return False
+            self.overlaps.update({k: float(out[1 + problem.active.index(k)]) for k in problem.free})
+            miss = target - out[1 + np.array(imposed, dtype=int)]
+            if not imposed or float(np.max(np.abs(miss))) < 1e-9:
+                return True
+            slopes = out[1 + n :].reshape(n, n)[np.ix_(imposed, imposed)]
+            step = np.linalg.lstsq(slopes, miss, rcond=None)[0]
+            step *= min(1.0, 1.0 / max(float(np.max(np.abs(step))), 1e-300))
+            for i, k in enumerate(problem.imposed):
+                self.conjugates[conjugate(k)] += float(step[i])
+        return False
+
+    def _continuous(self) -> bool:
+        """Overlaps whose conjugates (as functions of the overlaps) are the given ones, by damped Newton."""
+        problem, n, m = self.problem, len(self.problem.active), len(self.problem.free)
+        free = [problem.active.index(k) for k in problem.free]
+        target = np.array([self.conjugates[conjugate(k)] for k in problem.free])
+
+        def miss_at(overlaps: dict[str, float]) -> tuple[Vector, Vector]:
+            out = problem.call(
+                "weights_jacobian", problem.weights_arguments(overlaps, {}), 1 + n + n * m, self.rule
+            )
+            return out[1 + np.array(free)] - target, out[1 + n :].reshape(n, m)[free]
+
+        miss, slopes = miss_at(self.overlaps)
+        for _ in range(_INNER_STEPS):
+            if float(np.max(np.abs(miss))) < 1e-9 * (1.0 + float(np.max(np.abs(target)))):
+                return True
+            step, damping = np.linalg.lstsq(slopes, -miss, rcond=None)[0], 1.0
+            while damping >= _SHORTEST_DAMPING:
+                trial = {**self.overlaps, **{k: self.overlaps[k] + damping * float(step[i]) for i, k in enumerate(problem.free)}}
+                trial_miss, trial_slopes = miss_at(trial)
+                if np.all(np.isfinite(trial_miss)) and np.linalg.norm(trial_miss) < np.linalg.norm(miss):
+                    break
+                damping /= 2
+            else:
+                return False
+            self.overlaps, miss, slopes = trial, trial_miss, trial_slopes
+        return False

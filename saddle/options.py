@@ -1,0 +1,257 @@
+"""The command line of ``replica``: its commands, options and help texts.
+
+Two habits of argparse are overridden.  It refuses option values that begin with a minus unless they are plain numbers
+(``-1:1:3``, ``-1,0,1``, ``-1e-3``): an option and its value are joined to one word before it looks at them.  And its
+errors print the usage and leave: here every error is an ``InputError`` of one sentence.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NoReturn, TypeVar
+
+from replica.errors import InputError
+from saddle.ranges import assignments, check_domain, values
+
+T = TypeVar("T")
+
+COMPUTING = ("solve", "entropy", "capacity", "max-margin", "franz-parisi")
+DEFAULT_TOLERANCE = 1e-12
+_GRID = """\
+RANGE is a number, a comma list, start:stop:count (both ends included) or start:stop:count:log;
+several ranges make a product, distance fastest."""
+
+_EXAMPLES = {
+    "models": "replica models",
+    "derive": "replica derive binary-perceptron --ansatz franz-parisi --format latex",
+    "solve": "replica solve binary-perceptron --ansatz rs --alpha 0.5 --kappa 0 --json",
+    "entropy": "replica entropy binary-perceptron --alpha 0.5 --kappa -1:0.41:42 --csv curve.csv --plot curve.pdf",
+    "capacity": "replica capacity binary-perceptron --kappa -1,0,0.5",
+    "max-margin": "replica max-margin binary-perceptron --alpha 0.1:0.8:8 --json",
+    "franz-parisi": (
+        "replica franz-parisi binary-perceptron --alpha 0.5 --reference-kappa 0.2,max --kappa 0 \\\n"
+        "      --distance 0.002:0.35:100 --plot fp.png"
+    ),
+    "check": "replica check binary-perceptron --ansatz franz-parisi",
+    "published": "replica published",
+    "recompute": "replica recompute curve.json",
+}
+
+_SUMMARIES = {
+    "models": "list the models and ansatze",
+    "derive": "print a derivation, the saddle equations or the generated source",
+    "solve": "solve one saddle point, or one for every combination of the parameters",
+    "entropy": "replica-symmetric entropy, overlap and stability against margin and load",
+    "capacity": "largest load with solutions at a margin",
+    "max-margin": "largest margin with solutions at a load",
+    "franz-parisi": "entropy of solutions at a distance from a typical solution of larger margin",
+    "check": "check a derivation: gradients, finite n against brute force, reductions",
+    "published": "published numbers beside ours",
+    "recompute": "repeat the command of a stored JSON document and compare every row",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are sentences."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The options of ``argv`` (without the program's name), checked as far as that needs no computation.
+
+    Raises
+    ------
+    InputError
+        One sentence for whatever is wrong with the command line.
+    """
+    parser, joining = _build()
+    args = parser.parse_args(joined(argv, joining))
+    for name in ("alpha", "kappa", "reference_kappa", "distance"):
+        found = getattr(args, name, None)
+        if found is not None:
+            check_domain(name, found)
+    return args
+
+
+def joined(argv: Sequence[str], options: frozenset[str]) -> list[str]:
+    """``argv`` with each of ``options`` joined to a value that begins with a minus: ``--kappa=-1:1:3``."""
+    words: list[str] = []
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            return [*words, word, *rest]
+        if word in options and rest and rest[0].startswith("-") and not rest[0].startswith("--") and rest[0] != "-h":
+            word = f"{word}={rest.pop(0)}"
+        words.append(word)
+    return words
+
+
+def _build() -> tuple[Parser, frozenset[str]]:
+    """The parser and the names of the options that take a value."""
+    top = Parser(
+        prog="replica",
+        description="Replica method for neural networks: derivations, saddle points, entropies, thresholds.",
+        epilog="replica COMMAND --help shows the options of a command and an example.",
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="store_true", help="print the version and leave")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND")
+    joining: set[str] = set()
+    for name, summary in _SUMMARIES.items():
+        parser = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        _ADD[name](parser)
+        parser.epilog = (f"{_GRID}\n\n" if name in COMPUTING else "") + f"example:\n  {_EXAMPLES[name]}"
+        joining.update(o for action in parser._actions if action.nargs != 0 for o in action.option_strings)
+    return top, frozenset(joining)
+
+
+def _models(parser: Parser) -> None:
+    _json(parser)
+
+
+def _derive(parser: Parser) -> None:
+    _model(parser)
+    _ansatz(parser)
+    parser.add_argument("--format", choices=("latex", "text", "python"), default="text", help="default: text")
+    parser.add_argument("--steps", action="store_true", help="every step of the derivation, not only its result")
+
+
+def _solve(parser: Parser) -> None:
+    _model(parser)
+    _ansatz(parser)
+    _range(parser, "alpha", "load, patterns per weight", required=True)
+    _range(parser, "kappa", "margin (default 0)", default=(0.0,))
+    _range(parser, "reference-kappa", "margin of the reference (franz-parisi), or max", words=("max",))
+    _range(parser, "distance", "distance from the reference, in (0, 1/2) (franz-parisi)")
+    _solver(parser)
+
+
+def _entropy(parser: Parser) -> None:
+    _model(parser)
+    _ansatz(parser)
+    _range(parser, "alpha", "load, patterns per weight", required=True)
+    _range(parser, "kappa", "margin (default 0)", default=(0.0,))
+    _solver(parser)
+
+
+def _capacity(parser: Parser) -> None:
+    _model(parser)
+    _ansatz(parser)
+    _range(parser, "kappa", "margin (default 0)", default=(0.0,))
+    _solver(parser)
+
+
+def _max_margin(parser: Parser) -> None:
+    _model(parser)
+    _ansatz(parser)
+    _range(parser, "alpha", "load, patterns per weight", required=True)
+    _solver(parser)
+
+
+def _franz_parisi(parser: Parser) -> None:
+    _model(parser)
+    _range(parser, "alpha", "load, patterns per weight", required=True)
+    _range(parser, "reference-kappa", "margin of the reference, or max", required=True, words=("max",))
+    _range(parser, "kappa", "margin (default 0)", default=(0.0,))
+    _range(parser, "distance", "distance from the reference, in (0, 1/2)", required=True)
+    _solver(parser)
+
+
+def _check(parser: Parser) -> None:
+    _model(parser)
+    _ansatz(parser)
+    _json(parser)
+
+
+def _recompute(parser: Parser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a document written by --json or Curve.to_json")
+    _json(parser)
+
+
+_ADD: dict[str, Callable[[Parser], None]] = {
+    "models": _models,
+    "derive": _derive,
+    "solve": _solve,
+    "entropy": _entropy,
+    "capacity": _capacity,
+    "max-margin": _max_margin,
+    "franz-parisi": _franz_parisi,
+    "check": _check,
+    "published": _models,
+    "recompute": _recompute,
+}
+
+
+def _model(parser: Parser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="a name that 'replica models' lists")
+
+
+def _ansatz(parser: Parser) -> None:
+    parser.add_argument("--ansatz", metavar="NAME", default="rs", help="as 'replica models' lists them (default rs)")
+
+
+def _json(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def _range(
+    parser: Parser,
+    name: str,
+    meaning: str,
+    *,
+    required: bool = False,
+    default: tuple[float, ...] | None = None,
+    words: tuple[str, ...] = (),
+) -> None:
+    parser.add_argument(
+        f"--{name}",
+        metavar="RANGE",
+        type=_typed(partial(values, words=words)),
+        required=required,
+        default=default,
+        help=meaning,
+    )
+
+
+def _solver(parser: Parser) -> None:
+    """The options of every command that solves and writes rows."""
+    tolerance = f"largest residual of the saddle equations (default {DEFAULT_TOLERANCE:g})"
+    parser.add_argument(
+        "--tolerance", metavar="NUMBER", type=_typed(_tolerance), default=DEFAULT_TOLERANCE, help=tolerance
+    )
+    parser.add_argument(
+        "--start", metavar="q=0.9,qhat=2", type=_typed(assignments), help="order parameters to start from"
+    )
+    _json(parser)
+    parser.add_argument("--csv", metavar="FILE", help="write the columns to FILE, 17 digits")
+    parser.add_argument("--plot", metavar="FILE", help="draw to FILE (.pdf, .png, .svg; extra 'plot')")
+
+
+def _tolerance(text: str) -> float:
+    found = values(text)
+    if len(found) != 1 or isinstance(found[0], str) or not 0 < found[0] < 1:
+        raise InputError(f"'{text}' is not a tolerance: give one number between 0 and 1")
+    return found[0]
+
+
+def _typed(convert: Callable[[str], T]) -> Callable[[str], T]:
+    """``convert`` in a form that lets argparse name the option in front of the sentence."""
+
+    def converted(text: str) -> T:
+        try:
+            return convert(text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return converted

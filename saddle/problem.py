@@ -1,0 +1,272 @@
+r"""The saddle-point problem of a compiled kernel: coordinates, residuals and Jacobian at fixed parameters.
+
+Let ``Q`` be the overlaps and ``A(Q)``, ``W(Qhat)`` the marked averages of the two sides.  For discrete weights the
+conjugates of the free overlaps are explicit, :math:`\hat Q = \alpha A(Q)`; unknown are the free overlaps and
+the conjugates of the imposed ones, and the residuals are :math:`Q - W(\hat Q)`.  For spherical weights the overlaps alone
+are unknown and the residuals are :math:`(\alpha A(Q) - \hat Q(Q)) / (1 + |\hat Q|)`.
+
+Coordinates keep the overlap matrix positive: an overlap that adds a variance to the regression is replaced by the logit
+of its pivot relative to what was left to explain.  Everything is by name of the order parameters; nothing here knows an
+ansatz.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from replica.ansatz import conjugate
+from saddle.quadrature import Rule
+
+Vector = np.ndarray
+_LARGEST_LOGIT = 600.0
+_PLAIN = Rule()
+
+
+@dataclass(frozen=True)
+class State:
+    """All quantities at one point in coordinates.
+
+    ``residuals`` are undamped; ``jacobian`` is with respect to the coordinates (None if it was not asked for);
+    ``orientation`` is the sign of its determinant relative to no patterns: negative past a fold.
+    """
+
+    coordinates: Vector
+    overlaps: dict[str, float]
+    pivots: dict[str, float]
+    conjugates: dict[str, float]
+    free_entropy: float
+    scale: float
+    energetic: float
+    energetic_pairs: dict[str, float]
+    residuals: Vector
+    jacobian: Vector | None
+    orientation: float = 1.0
+
+    @property
+    def residual(self) -> float:
+        """The largest undamped residual; infinite outside the domain."""
+        largest = float(np.max(np.abs(self.residuals)))
+        return largest if math.isfinite(largest) and math.isfinite(self.free_entropy) else math.inf
+
+
+class Problem:
+    """The equations of one kernel at fixed parameters.
+
+    Parameters
+    ----------
+    kernel : module
+        See :mod:`saddle.kernel`.
+    parameters : mapping
+        ``alpha``, the constraint's parameters, multiplicities that stay, and imposed overlaps by name.
+    given : mapping
+        Overlaps and conjugates that the reference determines.
+    """
+
+    def __init__(self, kernel: ModuleType, parameters: Mapping[str, float], given: Mapping[str, float]) -> None:
+        self.kernel, self.meta = kernel, kernel.META
+        self.parameters, self.given = dict(parameters), dict(given)
+        self.alpha = self.parameters["alpha"]
+        meta = self.meta
+        self.discrete: bool = meta["discrete"]
+        self.active: list[str] = meta["active"]
+        self.free: list[str] = meta["free"]
+        self.imposed: list[str] = meta["imposed"]
+        self.pivots: list[str] = meta["pivots"]
+        self.unknown = self.free + ([conjugate(k) for k in self.imposed] if self.discrete else [])
+        self._own_pivots = self.pivots if meta["pivot_variances"] else []
+        self._index = {name: i for i, name in enumerate(self.active)}
+        self._tail = [self.parameters[k] for k in meta["multiplicities"]]
+        self._constraint = [self.parameters[k] for k in meta["constraint"]]
+        self._given_overlaps = [self.given[k] for k in meta["given"]]
+        self._given_conjugates = [self.given[conjugate(k)] for k in meta["given"]]
+
+    def call(self, name: str, arguments: list[float], size: int, rule: Rule) -> Vector:
+        """Run a kernel function."""
+        sinh, cosh, origin = rule.tables()
+        out = np.full(size, math.nan)
+        try:
+            getattr(self.kernel, name)(np.array(arguments), sinh, cosh, origin, rule.step / 2, rule.reach, out)
+        except (ZeroDivisionError, ValueError, OverflowError):
+            return np.full(size, math.nan)
+        return out
+
+    def energetic_arguments(self, overlaps: Mapping[str, float], pivots: Mapping[str, float]) -> list[float]:
+        """The parameter array of the energetic functions."""
+        variances = [pivots[k] for k in self._own_pivots]
+        return [*(overlaps[k] for k in self.active), *self._given_overlaps, *variances, *self._tail, *self._constraint]
+
+    def weights_arguments(self, overlaps: Mapping[str, float], conjugates: Mapping[str, float]) -> list[float]:
+        """The parameter array of the weights functions."""
+        if not self.discrete:
+            return [*(overlaps[k] for k in self.active), *self._given_overlaps, *self._tail]
+        return [*(conjugates[conjugate(k)] for k in self.active), *self._given_conjugates, *self._tail]
+
+    def _pivot_table(self, overlaps: Mapping[str, float]) -> list[tuple[float, float, list[float]]]:
+        """For every pivot: explained variance, what is left, gradient of the explained in the free overlaps."""
+        width = 2 + len(self.free)
+        arguments = [*(overlaps.get(k, 0.0) for k in self.active), *self._given_overlaps]
+        values = self.call("pivots", arguments, width * len(self.pivots), _PLAIN).tolist()
+        return [
+            (values[i], values[i + 1], values[i + 2 : i + width]) for i in range(0, width * len(self.pivots), width)
+        ]
+
+    def to_overlaps(self, x: Vector) -> tuple[dict[str, float], dict[str, float], Vector] | None:
+        """Overlaps, pivots and the derivative of the unknowns in the coordinates; None outside the domain."""
+        overlaps = {k: self.parameters[k] for k in self.imposed}
+        coordinates = x.tolist()
+        overlaps.update(zip(self.free, coordinates, strict=False))
+        pivots, chain, m = {}, np.eye(len(x)), len(self.free)
+        for level, name in enumerate(self.pivots):
+            explained, left, gradient = self._pivot_table(overlaps)[level]
+            if not left > 0.0:
+                return None
+            i = self.free.index(name)
+            ratio = _sigmoid(coordinates[i])
+            pivots[name] = ratio * left
+            overlaps[name] = explained + pivots[name]
+            chain[i, :m] = (1.0 - ratio) * np.array(gradient)
+            chain[i, i] = ratio * (1.0 - ratio) * left
+        return overlaps, pivots, chain
+
+    def to_coordinates(self, values: Mapping[str, float]) -> Vector:
+        """Coordinates of a set of order parameters (free overlaps, and conjugates of imposed ones).
+
+        Overlaps on or outside the border of the domain are moved just inside.
+        """
+        overlaps = {k: self.parameters[k] for k in self.imposed} | {k: values[k] for k in self.free}
+        table = dict(zip(self.pivots, self._pivot_table(overlaps), strict=True))
+        x = []
+        for name in self.free:
+            if name in self.pivots:
+                explained, left, _ = table[name]
+                x.append(_logit((overlaps[name] - explained) / left if left > 0 else 0.5))
+            else:
+                x.append(overlaps[name])
+        if self.discrete:
+            x += [values[conjugate(k)] for k in self.imposed]
+        return np.array(x)
+
+    def state(self, x: Vector, rule: Rule, jacobian: bool = True) -> State | None:
+        """Everything at these coordinates, None outside the domain."""
+        inside = self.to_overlaps(x)
+        if inside is None:
+            return None
+        overlaps, pivots, chain = inside
+        n = len(self.active)
+        size = 1 + n + (n * n if jacobian else 0)
+        name = "energetic_jacobian" if jacobian else "energetic"
+        energetic = self.call(name, self.energetic_arguments(overlaps, pivots), size, rule)
+        pairs = energetic[1 : n + 1]
+        conjugates = {conjugate(k): self.alpha * float(pairs[i]) for i, k in enumerate(self.active)}
+        for i, k in enumerate(self.imposed):
+            if self.discrete:
+                conjugates[conjugate(k)] = float(x[len(self.free) + i])
+        weights = self._weights(overlaps, conjugates, rule, jacobian)
+        build = self._discrete if self.discrete else self._continuous
+        residuals, matrix, orientation = build(overlaps, pairs, energetic[n + 1 :], weights, jacobian)
+        if not self.discrete:
+            for k in self.imposed:
+                conjugates[conjugate(k)] = float(weights[1 + self._index[k]])
+        if matrix is not None:
+            matrix = matrix @ chain
+        interaction, scale = self._interaction(overlaps, conjugates)
+        terms = (interaction, float(weights[0]), self.alpha * float(energetic[0]))
+        return State(
+            coordinates=np.array(x, dtype=float),
+            overlaps=overlaps,
+            pivots=pivots,
+            conjugates=conjugates,
+            free_entropy=sum(terms),
+            scale=scale + abs(terms[1]) + abs(terms[2]),
+            energetic=float(energetic[0]),
+            energetic_pairs={k: float(pairs[i]) for i, k in enumerate(self.active)},
+            residuals=residuals,
+            jacobian=matrix,
+            orientation=orientation,
+        )
+
+    def _weights(self, overlaps: dict, conjugates: dict, rule: Rule, jacobian: bool) -> Vector:
+        n = len(self.active)
+        columns = n if self.discrete else len(self.free)
+        size = 1 + n + (n * columns if jacobian else 0)
+        name = "weights_jacobian" if jacobian else "weights"
+        return self.call(name, self.weights_arguments(overlaps, conjugates), size, rule)
+
+    def _discrete(
+        self, overlaps: dict, pairs: Vector, slopes: Vector, weights: Vector, jacobian: bool
+    ) -> tuple[Vector, Vector | None, float]:
+        """Residuals ``Q - W(Qhat)`` and their derivatives in the free overlaps and the imposed conjugates."""
+        n = len(self.active)
+        residuals = np.array([overlaps[k] for k in self.active]) - weights[1 : n + 1]
+        if not jacobian:
+            return residuals, None, 1.0
+        free = [self._index[k] for k in self.free]
+        imposed = [self._index[k] for k in self.imposed]
+        d_pairs = self.alpha * slopes.reshape(n, n)
+        d_weights = weights[n + 1 :].reshape(n, n)
+        matrix = np.empty((n, n))
+        matrix[:, : len(free)] = np.eye(n)[:, free] - d_weights[:, free] @ d_pairs[np.ix_(free, free)]
+        matrix[:, len(free) :] = -d_weights[:, imposed]
+        return residuals, matrix, float(np.sign(np.linalg.det(matrix))) * (-1.0) ** len(imposed)
+
+    def _continuous(
+        self, overlaps: dict, pairs: Vector, slopes: Vector, weights: Vector, jacobian: bool
+    ) -> tuple[Vector, Vector | None, float]:
+        """Residuals ``alpha A(Q) - Qhat(Q)``, relative, and their derivatives in the free overlaps."""
+        n = len(self.active)
+        free = [self._index[k] for k in self.free]
+        target = weights[1 : n + 1][free]
+        size = 1.0 + np.abs(target)
+        residuals = (self.alpha * pairs[free] - target) / size
+        if not jacobian:
+            return residuals, None, 1.0
+        d_pairs = self.alpha * slopes.reshape(n, n)[np.ix_(free, free)]
+        d_target = weights[n + 1 :].reshape(n, len(free))[free]
+        outer = (residuals * np.sign(target) / size)[:, None] * d_target
+        orientation = float(np.sign(np.linalg.det(d_pairs - d_target) * np.linalg.det(-d_target)))
+        return residuals, (d_pairs - d_target) / size[:, None] - outer, orientation
+
+    def _interaction(self, overlaps: dict, conjugates: dict) -> tuple[float, float]:
+        """The interaction term, and the sum of the sizes of its parts (for the rounding error)."""
+        if not self.discrete:
+            return 0.0, 0.0
+        arguments = [*(overlaps[k] for k in self.active), *self._given_overlaps]
+        arguments += [*(conjugates[conjugate(k)] for k in self.active), *self._given_conjugates, *self._tail]
+        values = self.call("interaction", arguments, 1 + len(self.active), _PLAIN).tolist()
+        parts = [abs(values[1 + i] * overlaps[k] * conjugates[conjugate(k)]) for i, k in enumerate(self.active)]
+        return values[0], sum(parts)
+
+    def slope(self, state: State, name: str) -> float:
+        """Derivative of the free entropy in an imposed overlap, at a saddle."""
+        arguments = [*(state.overlaps[k] for k in self.active), *self._given_overlaps]
+        arguments += [*(state.conjugates[conjugate(k)] for k in self.active), *self._given_conjugates, *self._tail]
+        weight = self.call("interaction", arguments, 1 + len(self.active), _PLAIN)[1 + self._index[name]]
+        energetic = self.alpha * state.energetic_pairs[name]
+        return float(weight) * (energetic - state.conjugates[conjugate(name)])
+
+    def observables(self, state: State, rule: Rule) -> dict[str, Any]:
+        """Replicons (1 - alpha times both factors) and explicit derivatives of the energetic term, by name."""
+        names, constraint = self.meta["replicons"], self.meta["constraint"]
+        energetic = self.call(
+            "energetic_observables", self.energetic_arguments(state.overlaps, state.pivots), len(names) + len(constraint), rule
+        )
+        arguments = self.weights_arguments(state.overlaps, state.conjugates)
+        weights = self.call("weights_observables", arguments, len(names), rule)
+        replicons = {k: 1.0 - self.alpha * float(energetic[i] * weights[i]) for i, k in enumerate(names)}
+        derivatives = {k: self.alpha * float(energetic[len(names) + i]) for i, k in enumerate(constraint)}
+        return {"replicons": replicons, "derivatives": derivatives}
+
+
+def _sigmoid(x: float) -> float:
+    return 1.0 / (1.0 + math.exp(-x)) if x > -_LARGEST_LOGIT else 0.0
+
+
+def _logit(ratio: float) -> float:
+    ratio = min(max(ratio, 1e-12), 1.0 - 1e-12)
+    return math.log(ratio) - math.log1p(-ratio)

@@ -1,0 +1,42 @@
+r"""The quadrature rule of every kernel: a trapezoid after a ``sinh`` map, its refinement, and its tables.
+
+Nodes :math:`z_j = c + 2 w \sinh(j h)` centred on the narrowest kink, for ``|z| <= reach`` standard deviations.  The
+truncation error falls like :math:`e^{-4.25/h}` and the tail like :math:`e^{-\mathrm{reach}^2/2}`: halving ``h`` squares
+the one, widening the range removes the other, so that the difference to the refined rule is the error of the plain one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+_LARGEST_ARGUMENT = 48.0
+"""Largest ``j h`` in the tables: ``sinh`` of it spans a range over width of 1e20."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Step ``h`` of the trapezoid and ``reach`` in standard deviations."""
+
+    step: float = 0.12
+    reach: float = 10.0
+
+    def refined(self) -> Rule:
+        """Half the step and a wider range."""
+        return Rule(self.step / 2, self.reach + 2.0)
+
+    def __str__(self) -> str:
+        return f"sinh trapezoid, step {self.step:g}, reach {self.reach:g} sd"
+
+    def tables(self) -> tuple[np.ndarray, np.ndarray, int]:
+        """``sinh``, ``cosh`` of multiples of half a step (kernels take every second), and the index of 0."""
+        return _tables(self.step / 2)
+
+
+@lru_cache(maxsize=16)
+def _tables(step: float) -> tuple[np.ndarray, np.ndarray, int]:
+    origin = int(_LARGEST_ARGUMENT / step)
+    t = step * np.arange(-origin, origin + 1)
+    return np.sinh(t), np.cosh(t), origin

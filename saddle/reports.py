@@ -1,0 +1,145 @@
+r"""Curves: the entropy against the margin, and the Franz-Parisi entropy against the distance.
+
+Points are solved in the order asked for, each started from its neighbour.  What a Franz-Parisi curve says about itself
+(where it is maximal, whether it is positive and increasing below that) is solved for on its branch, not read off its grid.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from replica.errors import InputError
+from replica.model import Model
+from saddle.curve import Curve
+from saddle.profile import Profile
+from saddle.results import SaddlePoint, Status
+from saddle.solving import DEFAULT_TOLERANCE, Setting, solve_point
+
+Progress = Callable[[SaddlePoint], None]
+Numbers = float | Iterable[float]
+
+
+def entropy_curve(
+    model: Model | str,
+    alpha: Numbers,
+    kappa: Numbers = 0.0,
+    *,
+    start: SaddlePoint | Mapping[str, float] | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
+    progress: Progress | None = None,
+) -> Curve:
+    r"""Return the replica-symmetric entropy at every load and margin.
+
+    Columns: ``alpha, kappa, free_entropy, overlap, distance`` (``(1-q)/2``, between typical solutions), ``replicon``
+    (positive: stable), ``stable``, the order parameters ``q, qhat``, and the errors and status of every result.
+
+    Parameters
+    ----------
+    model : Model or str
+    alpha, kappa : float or iterable of float
+        Loads and margins; their product is computed, ``kappa`` fastest, in the order given.
+    start : optional
+        Order parameters to start the first point from.
+    tolerance : float
+        Largest undamped residual.
+    progress : callable, optional
+        Called with every finished point.
+
+    Raises
+    ------
+    InputError
+        For bad input, and if there is no saddle at any point asked for.
+    """
+    setting = Setting.of((model, "rs"))
+    points: list[SaddlePoint] = []
+    previous = start
+    for a, k in itertools.product(_numbers("alpha", alpha), _numbers("kappa", kappa)):
+        point = solve_point(setting, setting.resolve({"alpha": a, "kappa": k}, tolerance), previous, tolerance)
+        points.append(point)
+        previous = point if point.converged else None
+        if progress is not None:
+            progress(point)
+    if points and all(point.status is Status.NO_SADDLE for point in points):
+        raise InputError(f"No saddle at any point asked for: {points[0].message}")
+    return Curve(tuple(points))
+
+
+def franz_parisi(
+    model: Model | str,
+    alpha: Numbers,
+    reference_kappa: float | str | Iterable[float | str],
+    kappa: Numbers = 0.0,
+    distance: Numbers | None = None,
+    *,
+    start: SaddlePoint | Mapping[str, float] | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
+    progress: Progress | None = None,
+) -> Curve:
+    r"""Return the Franz-Parisi entropy: how many solutions of margin ``kappa`` surround a typical one of larger margin.
+
+    Columns: ``alpha, kappa, reference_kappa, distance, free_entropy, slope`` (in the distance), ``bound``
+    (:math:`-d \ln d - (1-d) \ln(1-d)` for binary weights), the order parameters
+    ``q, qhat, t, that, p, phat, qr, qrhat``, errors and status.  ``curves`` has one entry per curve: ``typical_distance``
+    (where it is maximal), ``positive`` and ``monotonic`` (below that, within the distances asked for).
+
+    Parameters
+    ----------
+    model : Model or str
+    alpha, kappa : float or iterable of float
+    reference_kappa : float, "max", or an iterable of these
+        Margin of the reference; ``"max"`` is the largest that exists at the load.
+    distance : float or iterable of float
+        Distances to the reference, inside (0, 1/2).
+
+    Raises
+    ------
+    InputError
+        For bad input, among it a reference margin above the maximal one.
+
+    References
+    ----------
+    Baldassi, Lauditi, Malatesta, Perugini, Zecchina, arXiv 2107.01163.
+    """
+    if distance is None:
+        raise InputError("The Franz-Parisi entropy needs distance=, a number or several inside (0, 1/2).")
+    setting = Setting.of((model, "franz-parisi"))
+    distances = _numbers("distance", distance)
+    lines = list(itertools.product(_numbers("alpha", alpha), _numbers("kappa", kappa), _references(reference_kappa)))
+    # Everything is resolved, and so refused if it is wrong, before the first point is solved.
+    resolved = [
+        [setting.resolve({"alpha": a, "kappa": k, "reference_kappa": r, "distance": d}, tolerance) for d in distances]
+        for a, k, r in lines
+    ]
+    profiles = [Profile(setting, line, tolerance) for line in resolved]
+    points: list[SaddlePoint] = []
+    for profile in profiles:
+        points += profile.solve(start, progress)
+    return Curve(tuple(points), tuple(profile.summary() for profile in profiles))
+
+
+def _numbers(name: str, values: Any) -> list[float]:
+    """Values as a list of finite numbers."""
+    if isinstance(values, (str, bytes)):
+        raise InputError(f"{name} = {values!r} is not a number.")
+    listed: Sequence[Any] = list(values) if isinstance(values, Iterable) else [values]
+    if not listed:
+        raise InputError(f"{name} has no values; give a number or several.")
+    for value in listed:
+        try:
+            finite = math.isfinite(float(value))
+        except (TypeError, ValueError):
+            raise InputError(f"{name} = {value!r} is not a number.") from None
+        if not finite:
+            raise InputError(f"{name} = {value!r} must be a finite number.")
+    return [float(value) for value in listed]
+
+
+def _references(values: Any) -> list[Any]:
+    """Reference margins: numbers, or the word max."""
+    listed = [values] if isinstance(values, str) or not isinstance(values, Iterable) else list(values)
+    if not listed:
+        raise InputError("reference_kappa has no values; give a number, several, or max.")
+    return [value if value == "max" else _numbers("reference_kappa", value)[0] for value in listed]

@@ -1,0 +1,290 @@
+r"""Where the entropy vanishes: capacity at given margin, maximal margin at given load.
+
+For discrete weights both are zeros of the replica-symmetric entropy along its branch.  The entropy is stationary in the
+order parameters, so that its derivative in the load is the energetic term itself and in the margin the explicit
+derivative; a guarded Newton iteration on that line converges quadratically, each step a warm-started saddle.  For
+continuous weights the threshold is where the overlap of two solutions reaches 1, a closed form that the derivation supplies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from replica.errors import InputError
+from replica.model import Model
+from saddle.curve import Curve
+from saddle.problem import Problem
+from saddle.results import Iteration, SaddlePoint, Status, Threshold
+from saddle.solving import DEFAULT_TOLERANCE, Setting, problem_of, solve_point
+
+Progress = Callable[[Any], None]
+
+_MOST_STEPS = 60
+_EPS = float(np.finfo(float).eps)
+_UPPER_BOUND = (
+    "For a negative margin the replica-symmetric capacity is an upper bound: replica symmetry may be broken below it."
+)
+
+
+def capacity(
+    model: Model | str,
+    kappa: float | Iterable[float] = 0.0,
+    *,
+    start: SaddlePoint | Mapping[str, float] | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
+    progress: Progress | None = None,
+) -> Threshold | Curve:
+    r"""Return the replica-symmetric capacity at a margin (a curve for several margins).
+
+    Discrete weights: the load at which :math:`\phi_\mathrm{RS}(\alpha, \kappa) = 0` (Krauth & Mezard 1989).  Spherical
+    weights: the load at which ``q`` reaches 1 (Gardner 1988); for ``kappa < 0`` an upper bound, which is said in
+    ``warnings``.
+
+    Parameters
+    ----------
+    model : Model or str
+    kappa : float or iterable of float
+        The margin.
+    start : optional
+        Order parameters to start the first saddle from.
+    tolerance : float
+        Largest undamped residual of the saddle.
+    progress : callable, optional
+        Called with every finished threshold.
+    """
+    setting = Setting.of((model, "rs"))
+    return _thresholds("capacity", "kappa", "alpha", setting, kappa, start, tolerance, progress)
+
+
+def max_margin(
+    model: Model | str,
+    alpha: float | Iterable[float],
+    *,
+    start: SaddlePoint | Mapping[str, float] | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
+    progress: Progress | None = None,
+) -> Threshold | Curve:
+    r"""Return the largest margin at which solutions exist at a load (a curve for several loads).
+
+    The inverse of :func:`capacity`: the margin at which the replica-symmetric entropy vanishes, or for spherical
+    weights at which the overlap of two solutions reaches 1.
+    """
+    setting = Setting.of((model, "rs"))
+    return _thresholds("max_margin", "alpha", "kappa", setting, alpha, start, tolerance, progress)
+
+
+@lru_cache(maxsize=256)
+def maximal_margin(model: Model, alpha: float, tolerance: float = DEFAULT_TOLERANCE) -> float:
+    """Return the number behind ``reference_kappa="max"``.
+
+    Raises
+    ------
+    InputError
+        If it does not exist at this load or is singular: then there is no typical solution to refer to.
+    """
+    if not math.isfinite(alpha) or alpha <= 0.0:
+        raise InputError(f"alpha = {alpha:g} must be positive.")
+    setting = Setting.of((model, "rs"))
+    result = _threshold("max_margin", "alpha", "kappa", setting, alpha, None, tolerance)
+    if not result.converged:
+        raise InputError(f"The maximal margin at alpha = {alpha:g} could not be found: {result.message}")
+    return result.value
+
+
+def _thresholds(
+    name: str,
+    fixed: str,
+    sought: str,
+    setting: Setting,
+    values: float | Iterable[float],
+    start: Any,
+    tolerance: float,
+    progress: Progress | None,
+) -> Threshold | Curve:
+    """One threshold, or a curve of them."""
+    single = isinstance(values, (int, float))
+    points = []
+    for value in [values] if single else list(values):  # type: ignore[list-item, arg-type]
+        point = _threshold(name, fixed, sought, setting, float(value), start, tolerance)  # type: ignore[arg-type]
+        points.append(point)
+        if progress is not None:
+            progress(point)
+    return points[0] if single else Curve(tuple(points))
+
+
+def _threshold(
+    name: str, fixed: str, sought: str, setting: Setting, value: float, start: Any, tolerance: float
+) -> Threshold:
+    if not math.isfinite(value):
+        raise InputError(f"{fixed} = {value!r} must be a finite number.")
+    if fixed == "alpha" and value <= 0.0:
+        raise InputError(f"alpha = {value:g} must be positive.")
+    line = _Line(name, fixed, sought, setting, value, tolerance)
+    if setting.kernel.META["capacity_limit"]:
+        return _volume_limit(line)
+    return _zero_entropy(line, start)
+
+
+@dataclass(frozen=True)
+class _Line:
+    """The line in the (load, margin) plane on which a threshold is sought."""
+
+    name: str
+    fixed: str
+    sought: str
+    setting: Setting
+    value: float
+    tolerance: float
+
+    def at(self, x: float) -> dict[str, float]:
+        """The parameters at a point of the line."""
+        return {"alpha": self.value, "kappa": x} if self.sought == "kappa" else {"alpha": x, "kappa": self.value}
+
+    def result(self, x: float, error: float, status: Status, message: str, **known: Any) -> Threshold:
+        """The threshold as a result."""
+        margin = self.value if self.fixed == "kappa" else x
+        warnings = (_UPPER_BOUND,) if status.has_value and margin < 0.0 else ()
+        known = {"residual": 0.0, "quadrature_error": 0.0, "order_parameters": {}, **known}
+        known["warnings"] = (*warnings, *known.get("warnings", ()))
+        return Threshold(
+            name=self.name,
+            model=self.setting.model.name,
+            ansatz=self.setting.ansatz.name,
+            parameters={self.fixed: self.value},
+            value=x,
+            error=error,
+            status=status,
+            message=message,
+            kernel=self.setting.key,
+            rule=str(self.setting.rule),
+            tolerance=self.tolerance,
+            **known,
+        )
+
+
+@dataclass
+class _Step:
+    """Entropy, its derivative along the line and the saddle at one point."""
+
+    x: float
+    point: SaddlePoint
+    slope: float
+
+
+def _zero_entropy(line: _Line, start: Any) -> Threshold:
+    """Newton on the entropy along the line, kept inside a bracket that shrinks with every sign seen."""
+    x = _first_guess(line)
+    low, high = (0.0 if line.sought == "alpha" else -math.inf), math.inf
+    log: list[Iteration] = []
+    here = _entropy_at(line, x, start)
+    for count in range(_MOST_STEPS):
+        if here is None:
+            high = min(high, x)
+            x = 0.5 * (low + x) if math.isfinite(low) else x - 1.0
+            here = _entropy_at(line, x, None)
+            continue
+        low, high = (x, high) if here.point.free_entropy > 0.0 else (low, x)
+        step = -here.point.free_entropy / here.slope
+        log.append(Iteration(count, abs(here.point.free_entropy), 1.0, "newton"))
+        if abs(step) <= 4 * _EPS * max(1.0, abs(x)) or abs(here.point.free_entropy) <= 2 * _EPS * _size(here):
+            return _found(line, here, tuple(log))
+        x = _inside(x + step, low, high, x)
+        here = _entropy_at(line, x, here.point)
+    if here is not None and abs(here.point.free_entropy) <= 2 * here.point.error:
+        return _found(line, here, tuple(log))
+    message = f"The zero of the entropy was not reached in {_MOST_STEPS} steps; it lies between {low:g} and {high:g}."
+    return line.result(
+        math.nan, math.nan, Status.NOT_CONVERGED, message, iterations=tuple(log), residual=math.nan, quadrature_error=math.nan
+    )
+
+
+def _size(step: _Step) -> float:
+    return max(1.0, abs(step.x * step.slope))
+
+
+def _inside(x: float, low: float, high: float, before: float) -> float:
+    """The point moved into the bracket; steps beyond twice the distance to its ends are cut."""
+    if x <= low:
+        return 0.5 * (low + before)
+    if x >= high:
+        return 0.5 * (high + before)
+    return x
+
+
+def _first_guess(line: _Line) -> float:
+    """Below the annealed bound, which needs one evaluation of the constraint: about where the zero usually is."""
+    if line.sought == "alpha":
+        tail = 0.5 * math.erfc(line.value / math.sqrt(2.0))
+        annealed = math.log(2.0) / -math.log(tail) if tail > 1e-300 else 2.0 * math.log(2.0) / line.value**2
+        return 0.75 * annealed
+    return 0.0
+
+
+def _entropy_at(line: _Line, x: float, start: Any) -> _Step | None:
+    """The saddle at a point of the line with the total derivative of its entropy along the line."""
+    values = line.at(x)
+    point = solve_point(line.setting, values, start, line.tolerance)
+    if not point.converged:
+        return None
+    problem = problem_of(line.setting, values, None)
+    state = problem.state(problem.to_coordinates(point.order_parameters), line.setting.rule)
+    assert state is not None
+    if line.sought == "alpha":
+        return _Step(x, point, state.energetic)
+    return _Step(x, point, problem.observables(state, line.setting.rule)["derivatives"][line.sought])
+
+
+def _found(line: _Line, here: _Step, log: tuple[Iteration, ...]) -> Threshold:
+    point = here.point
+    error = (point.error + abs(point.free_entropy)) / abs(here.slope) + 2 * _EPS * abs(here.x)
+    return line.result(
+        here.x,
+        error,
+        Status.CONVERGED,
+        f"The entropy vanishes here ({point.free_entropy:.1e}), with residual {point.residual:.1e} of the saddle.",
+        residual=point.residual,
+        quadrature_error=point.quadrature_error / abs(here.slope),
+        order_parameters=point.order_parameters,
+        iterations=log,
+        warnings=point.warnings,
+        observables={"replicon": point.observables["replicon"], "stable": point.observables["stable"]},
+    )
+
+
+def _volume_limit(line: _Line) -> Threshold:
+    """The threshold of continuous weights, from the closed form of the load without volume."""
+    problem = Problem(line.setting.kernel, {"alpha": 1.0, "kappa": 0.0}, {})
+
+    def load(kappa: float) -> tuple[float, float]:
+        out = problem.call("capacity_limit", [kappa], 2, line.setting.rule)
+        return float(out[0]), float(out[1])
+
+    message = "The overlap of two solutions reaches 1 here (closed form)."
+    if line.sought == "alpha":
+        value, _ = load(line.value)
+        return line.result(value, 64 * _EPS * value, Status.CONVERGED, message, order_parameters={"q": 1.0})
+    kappa, log = 0.0, []
+    for count in range(_MOST_STEPS):
+        value, slope = load(kappa)
+        miss = math.log(value / line.value)
+        step = -miss * value / slope
+        log.append(Iteration(count, abs(miss), 1.0, "newton"))
+        kappa += max(-1.0, min(1.0, step))
+        if abs(step) <= 4 * _EPS * max(1.0, abs(kappa)):
+            break
+    value, slope = load(kappa)
+    error = (64 * _EPS * value + abs(value - line.value)) / abs(slope) + 4 * _EPS * abs(kappa)
+    if abs(math.log(value / line.value)) > 1e-9:
+        message = f"The margin with capacity {line.value:g} was not found."
+        return line.result(math.nan, math.nan, Status.NOT_CONVERGED, message, iterations=tuple(log))
+    return line.result(
+        kappa, error, Status.CONVERGED, message, order_parameters={"q": 1.0}, iterations=tuple(log)
+    )
+
+

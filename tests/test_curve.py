@@ -1,0 +1,190 @@
+"""The curve container: columns, rows, tables, CSV, pandas, pictures, and what happens without the extras."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import dataclasses
+import io
+import math
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from handmade import capacity, fp_point, rs_point
+
+import replica
+from saddle.curve import Curve, as_curve
+from saddle.results import Status, Threshold
+
+CURVE = Curve((rs_point(0.0, 0.25), rs_point(0.1, -0.05, status=Status.NEGATIVE_ENTROPY, stable=False)))
+BROKEN = Curve((rs_point(0.0, 1 / 3), rs_point(0.1, status=Status.NOT_CONVERGED)))
+PROFILE = Curve(
+    tuple(fp_point(d, f, reference_kappa=k) for k in (0.2, 0.3) for d, f in ((1e-4, -0.1), (0.1, 0.1), (0.3, 0.2))),
+    curves=tuple(
+        {
+            "alpha": 0.5,
+            "kappa": 0.0,
+            "reference_kappa": k,
+            "typical_distance": 0.3,
+            "positive": False,
+            "monotonic": True,
+        }
+        for k in (0.2, 0.3)
+    ),
+)
+
+
+def test_columns_under_the_names_of_the_document() -> None:
+    assert CURVE.columns == (
+        "alpha", "kappa", "free_entropy", "overlap", "distance", "replicon", "stable", "q", "qhat",
+        "residual", "quadrature_error", "error", "status", "message",
+    )  # fmt: skip
+    assert CURVE.free_entropy.tolist() == [0.25, -0.05]
+    assert CURVE["free_entropy"] is CURVE.free_entropy
+    assert CURVE.q.dtype == float
+    assert CURVE.stable.tolist() == [True, False]
+    assert CURVE.stable.dtype == bool
+    assert CURVE.status.tolist() == ["converged", "negative-entropy"]
+    assert "free_entropy" in dir(CURVE)
+
+
+def test_columns_cannot_be_changed_in_place() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        CURVE.q[0] = 1.0
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CURVE.points = ()  # type: ignore[misc]
+
+
+def test_missing_values_are_nan_and_never_stable() -> None:
+    assert math.isnan(BROKEN.free_entropy[1])
+    assert BROKEN.stable.tolist() == [True, False]
+    mixed = Curve((rs_point(), fp_point(0.1)))
+    assert np.isnan(mixed.slope[0])
+    assert np.isnan(mixed.replicon[1])
+
+
+def test_unknown_columns() -> None:
+    with pytest.raises(KeyError, match="no column 'nope'"):
+        CURVE["nope"]
+    with pytest.raises(AttributeError, match="no column 'nope'"):
+        CURVE.nope  # noqa: B018
+    assert not hasattr(CURVE, "_nope")
+
+
+def test_points_by_index() -> None:
+    assert len(CURVE) == 2
+    assert list(CURVE) == list(CURVE.points)
+    assert CURVE[-1] is CURVE.points[1]
+    assert CURVE[np.int64(0)] is CURVE.points[0]
+    assert PROFILE[:3].points == PROFILE.points[:3]
+    assert PROFILE[:3].curves == ()
+    assert CURVE.rows[0]["order_parameters"] == {"q": 0.1 + 0.2, "qhat": 0.5}
+    assert CURVE.converged
+    assert not BROKEN.converged
+
+
+def test_copies_and_pickles() -> None:
+    assert CURVE.q[0] == 0.1 + 0.2
+    for other in (copy.copy(CURVE), copy.deepcopy(CURVE), pickle.loads(pickle.dumps(CURVE))):
+        assert other == CURVE
+        assert other.q.tolist() == CURVE.q.tolist()
+
+
+def test_one_result_becomes_a_curve() -> None:
+    one = as_curve(capacity(), command=("replica",))
+    assert len(one) == 1
+    assert one.command == ("replica",)
+    assert as_curve(CURVE) == CURVE
+    assert isinstance(one[0], Threshold)
+    assert one.value.tolist() == [0.833]
+
+
+def test_csv_has_17_digits(tmp_path: Path) -> None:
+    path = tmp_path / "curve.csv"
+    text = BROKEN.to_csv(path)
+    assert path.read_bytes().decode() == text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert tuple(rows[0]) == BROKEN.columns
+    assert rows[0]["free_entropy"] == "0.33333333333333331"
+    assert float(rows[0]["q"]) == 0.1 + 0.2
+    assert rows[0]["stable"] == "true"
+    assert (rows[1]["free_entropy"], rows[1]["stable"], rows[1]["status"]) == ("", "", "not-converged")
+
+
+def test_pandas() -> None:
+    frame = BROKEN.to_pandas()
+    assert tuple(frame.columns) == BROKEN.columns
+    assert frame["free_entropy"].tolist()[0] == 1 / 3
+    assert frame["stable"].tolist() == [True, False]
+    frame.loc[0, "q"] = 1.0  # a copy: the curve stays as it is
+    assert BROKEN.q[0] == 0.1 + 0.2
+
+
+@pytest.mark.parametrize(("module", "extra"), [("pandas", "data"), ("matplotlib.figure", "plot")])
+def test_missing_extra_is_one_sentence(module: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(replica.InputError, match=rf"pip install 'replica-saddle\[{extra}\]'"):
+        CURVE.to_pandas() if extra == "data" else CURVE.plot()
+
+
+def test_tables_for_a_person() -> None:
+    text = repr(CURVE)
+    assert text.splitlines()[0] == "binary-perceptron, rs, alpha = 0.5 (2 points)"
+    assert "kappa" in text.splitlines()[1]
+    assert "alpha" not in text.splitlines()[1]
+    assert repr(Curve(())) == "no points"
+    assert "qhat" in repr(CURVE[:1])
+    many = repr(Curve(tuple(rs_point(k / 100) for k in range(100))))
+    assert len(many.splitlines()) == 15
+    html = Curve((rs_point(), rs_point(0.1)))._repr_html_()
+    assert html.startswith("<table>")
+    assert html.count("<tr>") == 3
+
+
+def test_explanations_of_points_without_a_value() -> None:
+    assert CURVE.explain() == "All 2 points have a value."
+    assert BROKEN.explain().startswith("alpha = 0.5, kappa = 0.1: The residuals stall. 2 iterations")
+
+
+def test_warnings_once() -> None:
+    assert Curve((capacity(-1.0, warnings=("upper bound",)), capacity(-2.0, warnings=("upper bound",)))).warnings == (
+        "upper bound",
+    )
+
+
+@pytest.mark.parametrize("curve", [CURVE, BROKEN, PROFILE, CURVE[:1], PROFILE[1:2], Curve((capacity(), capacity(0.5)))])
+@pytest.mark.parametrize("suffix", ["png", "pdf"])
+def test_pictures_without_pyplot(curve: Curve, suffix: str, tmp_path: Path) -> None:
+    axes = curve.plot()
+    axes.figure.savefig(tmp_path / f"curve.{suffix}")
+    assert (tmp_path / f"curve.{suffix}").stat().st_size > 1000
+    assert axes.get_xlabel()
+    assert axes.get_ylabel()
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    assert pyplot is None or not pyplot.get_fignums()
+
+
+def test_picture_into_given_axes() -> None:
+    from matplotlib.figure import Figure
+
+    axes = Figure().add_subplot()
+    assert PROFILE.plot(axes) is axes
+    labels = axes.get_legend_handles_labels()[1]
+    assert labels == [r"$\kappa_{\rm ref} = 0.2$", r"$\kappa_{\rm ref} = 0.3$", "bound"]
+    assert axes.get_xscale() == "log"
+
+
+def test_picture_marks_the_zero_and_dashes_what_is_unstable() -> None:
+    points = (rs_point(0.0, 0.3), rs_point(0.1, 0.1), rs_point(0.2, -0.1, status=Status.NEGATIVE_ENTROPY, stable=False))
+    axes = Curve(points).plot()
+    assert [text.get_text() for text in axes.texts] == ["0.15"]
+    styles = {(line.get_linestyle(), len(line.get_xdata())) for line in axes.lines}
+    assert {("--", 3), ("-", 2)} <= styles
+
+
+def test_no_picture_of_nothing() -> None:
+    with pytest.raises(replica.InputError, match="without points"):
+        Curve(()).plot()
