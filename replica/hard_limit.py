@@ -1,8 +1,9 @@
-r"""The load at which continuous weights run out of volume: the overlap of two solutions reaches 1 (Gardner's limit).
+r"""The load at which the overlap of two solutions reaches 1, beyond which there is no replica-symmetric saddle.
 
 With :math:`\epsilon = 1 - q \to 0` the constraint hardens, :math:`M(a/\sqrt\epsilon) \to a\,\theta(a)/\sqrt\epsilon`, and
 both sides of the saddle equation :math:`\hat q(q) = \alpha \langle\langle g_a g_b \rangle\rangle` diverge alike; their
-ratio is the capacity.  Averages of polynomials on a half line follow from Stein's lemma,
+ratio is the limit.  For spherical weights it is Gardner's capacity; for discrete weights the entropy vanishes at a
+smaller load, and the other side hardens too, :math:`\tanh^2(z) \to 1 - 2\delta(z)`.  Averages of polynomials on a half line follow from Stein's lemma,
 :math:`E[z f] = v E[f']`, so that the result is in closed form.
 """
 
@@ -12,29 +13,43 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
+from replica.ansatz import conjugate
 from replica.expr import Average, Delta, Mills, Step, slope_and_rest
 
 if TYPE_CHECKING:
     from replica.free_entropy import FreeEntropy
 
 
-def capacity_limit(free_entropy: FreeEntropy) -> sp.Expr | None:
+def limit_load(free_entropy: FreeEntropy) -> sp.Expr | None:
     r"""Return the load at which the one free overlap reaches 1, as a closed form in the constraint's parameters.
 
-    None for discrete weights (their entropy vanishes first) and for more than one overlap.
+    None for more than one overlap.
     """
     names = [op.symbol for op in free_entropy.order_parameters]
-    if free_entropy.model.weights.discrete or len(names) != 1:
+    if len(names) != 1:
         return None
-    q, epsilon = sp.Symbol(names[0]), sp.Symbol("epsilon", positive=True)
+    epsilon = sp.Symbol("epsilon", positive=True)
     definitions = free_entropy.definitions_object()
-    energetic = definitions.expand(free_entropy.energetic_pairs[names[0]]).subs(q, 1 - epsilon)
-    weights = definitions.expand(free_entropy.weight_pairs[names[0]]).subs(q, 1 - epsilon)
+    energetic = definitions.expand(free_entropy.energetic_pairs[names[0]]).subs(sp.Symbol(names[0]), 1 - epsilon)
     hard = energetic.replace(lambda e: isinstance(e, Mills), lambda e: _hardened(e, epsilon))
     hard = hard.replace(lambda e: isinstance(e, Average), lambda e: half_line_average(e.body, e.variable, e.variance))
-    return sp.simplify(sp.limit(sp.cancel(weights * epsilon**2), epsilon, 0)) / sp.expand(
-        sp.expand(hard * epsilon**2).subs(epsilon, 0)
+    # The conjugate is alpha times this over epsilon squared.
+    strength = sp.expand(sp.expand(hard * epsilon**2).subs(epsilon, 0))
+    weights = definitions.expand(free_entropy.weight_pairs[names[0]])
+    if free_entropy.model.weights.discrete:
+        return _missing_overlap(weights, sp.Symbol(conjugate(names[0]))) ** 2 / strength
+    conjugate_limit = sp.cancel(weights.subs(sp.Symbol(names[0]), 1 - epsilon) * epsilon**2)
+    return sp.simplify(sp.limit(conjugate_limit, epsilon, 0)) / strength
+
+
+def _missing_overlap(weights: sp.Expr, qhat: sp.Symbol) -> sp.Expr:
+    r""":math:`\lim \sqrt{\hat q}\,(1 - Q(\hat q))` as the conjugate goes to infinity: sites with a field near 0."""
+    z = sp.Wild("z")
+    hard = weights.replace(sp.tanh(z) ** 2, 1 - 2 * Delta(z)).replace(
+        lambda e: isinstance(e, Average),
+        lambda e: sp.Add(*(Average(term, e.variable, e.variance) for term in sp.Add.make_args(sp.expand(e.body)))),
     )
+    return sp.simplify(sp.expand((1 - hard) * sp.sqrt(qhat)))
 
 
 def _hardened(mills: Mills, epsilon: sp.Symbol) -> sp.Expr:

@@ -25,7 +25,7 @@ ColdStart = Callable[[Problem], State | None]
 _RATIOS = (1.25, 1.6, 2.5, 5.0, 12.0, 40.0, 200.0, 2000.0, 3e4, 1e6)
 _SMALLEST_DISTANCE = 1e-10
 _LARGEST_DISTANCE = 0.4999999
-_FIRST_STEP, _LONGEST_STEP, _SHORTEST_STEP = 0.1, 0.5, 1e-9
+_FIRST_STEP, _LONGEST_STEP, _SHORTEST_STEP = 0.1, 0.5, 1e-7
 _LARGEST_CHANGE = 1.5
 
 
@@ -51,7 +51,7 @@ def approach(
     target : float
         The distance asked for.
     """
-    above = _reach(problem_at, cold, target, [target * r for r in _RATIOS] + [0.25, 0.4], rule, tolerance)
+    above = _reach(problem_at, cold, target, [target * r for r in _RATIOS], rule, tolerance)
     if above is not None and above.distance == target:
         return above.state, None, None
     below = _reach(problem_at, cold, target, [target / r for r in _RATIOS], rule, tolerance)
@@ -67,7 +67,7 @@ def _reach(
     seen = set()
     for start in starts:
         distance = min(max(start, _SMALLEST_DISTANCE), _LARGEST_DISTANCE)
-        if distance in seen or distance == target:
+        if distance in seen or (distance - target) * (start - target) <= 0.0:
             continue
         seen.add(distance)
         state = cold(problem_at(distance))
@@ -85,7 +85,7 @@ def follow(problem_at: ProblemAt, start: Side, target: float, rule: Rule, tolera
         there = goal if abs(step) >= abs(goal - here) else here + step
         guess = _predict(here, current.coordinates, previous, previous_x, there)
         distance = target if there == goal else math.exp(there)
-        attempt = newton(problem_at(distance), guess, rule, tolerance, most=12)
+        attempt = newton(problem_at(distance), guess, rule, tolerance, most=10, halvings=2)
         state = attempt.state
         if attempt.converged and state is not None and _continues(current, state):
             previous, previous_x = here, current.coordinates

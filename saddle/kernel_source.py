@@ -16,7 +16,7 @@ import sympy as sp
 
 from replica.ansatz import conjugate
 from replica.derivation import derive
-from replica.hard_limit import capacity_limit
+from replica.hard_limit import limit_load
 from saddle import special
 from saddle.codegen import KernelWriter
 
@@ -117,7 +117,7 @@ class Layout:
             "pivots": self._free_pivots(),
             "pivot_variances": self.pivot_variances,
             "replicons": list(self._replicons()),
-            "capacity_limit": capacity_limit(self.f) is not None,
+            "limit_load": limit_load(self.f) is not None,
         }
 
     def _replicons(self) -> dict[str, tuple[sp.Expr, sp.Expr]]:
@@ -155,12 +155,12 @@ class Layout:
         ]
 
     def _limit(self) -> list[KernelWriter]:
-        """The load without volume, and its derivatives in the constraint's parameters."""
-        limit = capacity_limit(self.f)
+        """The load at which the overlap reaches 1, and its derivatives in the constraint's parameters."""
+        limit = limit_load(self.f)
         if limit is None:
             return []
         outputs = [limit, *(sp.diff(limit, sp.Symbol(c)) for c in self.constraint)]
-        return [self._writer("capacity_limit", self.constraint, outputs)]
+        return [self._writer("limit_load", self.constraint, outputs)]
 
     def _jacobian(self, exprs: list[sp.Expr], variables: list[str]) -> list[sp.Expr]:
         return [self.definitions.total_derivative(e, sp.Symbol(v)) for e in exprs for v in variables]

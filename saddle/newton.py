@@ -31,52 +31,61 @@ class Attempt:
     converged: bool
 
 
-def newton(problem: Problem, x: Vector, rule: Rule, tolerance: float, most: int = 40, first: int = 0) -> Attempt:
+def newton(
+    problem: Problem, x: Vector, rule: Rule, tolerance: float, most: int = 40, first: int = 0, halvings: int = 12
+) -> Attempt:
     """Return the outcome of Newton's method from the coordinates ``x``.
 
-    Converged means an undamped residual of at most ``tolerance``; one more step is then taken if it improves it.
+    Converged means :meth:`State.solved`: undamped residuals, relative to what the overlaps have left to 1, of at most
+    ``tolerance``; one more step is then taken if it improves them.
     """
     state = problem.state(x, rule)
     log: list[Iteration] = []
     if state is None or not math.isfinite(state.residual):
         return Attempt(None, (), False)
     for count in range(most):
-        if state.residual <= 1e-15:
+        if state.solved(1e-15):
             break
         step = _newton_step(state)
-        trial, damping = _line_search(problem, state, step, rule)
+        trial, damping = _line_search(problem, state, step, rule, halvings)
         log.append(Iteration(first + count, state.residual, damping, "newton"))
         if trial is None:
             break
-        done = state.residual <= tolerance
+        done = state.solved(tolerance)
         state = trial
         if done:
             break
     log.append(Iteration(first + len(log), state.residual, 0.0, "newton"))
-    return Attempt(state, tuple(log), state.residual <= tolerance)
+    return Attempt(state, tuple(log), state.solved(tolerance))
 
 
 def _newton_step(state: State) -> Vector:
     assert state.jacobian is not None
     try:
-        step = np.linalg.solve(state.jacobian, -state.residuals)
+        step = np.linalg.solve(state.jacobian, -state.relative)
     except np.linalg.LinAlgError:
-        step = np.linalg.lstsq(state.jacobian, -state.residuals, rcond=None)[0]
+        step = np.linalg.lstsq(state.jacobian, -state.relative, rcond=None)[0]
     if not np.all(np.isfinite(step)):
-        step = np.linalg.lstsq(state.jacobian, -state.residuals, rcond=1e-14)[0]
+        step = np.linalg.lstsq(state.jacobian, -state.relative, rcond=1e-14)[0]
     longest = float(np.max(np.abs(step)))
     return step * min(1.0, _LONGEST_STEP / longest) if longest > 0 else step
 
 
-def _line_search(problem: Problem, state: State, step: Vector, rule: Rule) -> tuple[State | None, float]:
+def _line_search(
+    problem: Problem, state: State, step: Vector, rule: Rule, halvings: int
+) -> tuple[State | None, float]:
     """The first of the full, half, quarter... step that reduces the residuals (None if none does)."""
-    norm, damping = float(np.linalg.norm(state.residuals)), 1.0
-    while damping >= _SHORTEST_DAMPING:
+    norm = _norm(state.relative)
+    for halving in range(halvings + 1):
+        damping = 0.5**halving
         trial = problem.state(state.coordinates + damping * step, rule)
-        if trial is not None and math.isfinite(trial.residual) and float(np.linalg.norm(trial.residuals)) < norm:
+        if trial is not None and math.isfinite(trial.residual) and _norm(trial.relative) < norm:
             return trial, damping
-        damping /= 2
     return None, 0.0
+
+
+def _norm(residuals: Vector) -> float:
+    return math.sqrt(float(residuals @ residuals))
 
 
 class FixedPoint:
@@ -100,11 +109,12 @@ class FixedPoint:
             if not self.alive:
                 return False
             problem, n = self.problem, len(self.problem.active)
-            inside = problem.to_overlaps(self.coordinates())
-            if inside is None:
+            place = problem.place(self.coordinates())
+            if place is None:
                 self.alive = False
                 return False
-            out = problem.call("energetic", problem.energetic_arguments(inside[0], inside[1]), n + 1, self.rule)
+            arguments = problem.energetic_arguments(place.overlaps, place.pivots)
+            out = problem.call("energetic", arguments, n + 1, self.rule)
             for i, k in enumerate(problem.active):
                 if k in problem.free:
                     self.conjugates[conjugate(k)] = problem.alpha * float(out[1 + i])

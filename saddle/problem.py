@@ -2,7 +2,8 @@ r"""The saddle-point problem of a compiled kernel: coordinates, residuals and Ja
 
 Let ``Q`` be the overlaps and ``A(Q)``, ``W(Qhat)`` the marked averages of the two sides.  For discrete weights the
 conjugates of the free overlaps are explicit, :math:`\hat Q = \alpha A(Q)`; unknown are the free overlaps and
-the conjugates of the imposed ones, and the residuals are :math:`Q - W(\hat Q)`.  For spherical weights the overlaps alone
+the conjugates of the imposed ones, and the residuals are :math:`Q - W(\hat Q)`, which Newton's method sees relative to
+:math:`1 - |Q|`: near 1 both sides agree for no reason.  For spherical weights the overlaps alone
 are unknown and the residuals are :math:`(\alpha A(Q) - \hat Q(Q)) / (1 + |\hat Q|)`.
 
 Coordinates keep the overlap matrix positive: an overlap that adds a variance to the regression is replaced by the logit
@@ -25,14 +26,29 @@ from saddle.quadrature import Rule
 
 Vector = np.ndarray
 _LARGEST_LOGIT = 600.0
+_EPS = float(np.finfo(float).eps)
+_LARGEST_NOISE = 1e-5
+"""Rounding of the relative residuals beyond which a point has no digits: an overlap within 1e-9 of 1."""
 _PLAIN = Rule()
+
+
+@dataclass(frozen=True)
+class Place:
+    """The overlaps at some coordinates: the pivots and what is left to 1, both free of cancellation, and the derivative
+    ``chain`` of the unknowns (free overlaps, imposed conjugates) in the coordinates."""
+
+    overlaps: dict[str, float]
+    pivots: dict[str, float]
+    remaining: dict[str, float]
+    chain: Vector
 
 
 @dataclass(frozen=True)
 class State:
     """All quantities at one point in coordinates.
 
-    ``residuals`` are undamped; ``jacobian`` is with respect to the coordinates (None if it was not asked for);
+    ``residuals`` are undamped, ``relative`` the same relative to what an overlap has left to 1; ``jacobian`` is of the
+    latter with respect to the coordinates (None if it was not asked for); ``noise`` is its rounding error;
     ``orientation`` is the sign of its determinant relative to no patterns: negative past a fold.
     """
 
@@ -45,6 +61,8 @@ class State:
     energetic: float
     energetic_pairs: dict[str, float]
     residuals: Vector
+    relative: Vector
+    noise: float
     jacobian: Vector | None
     orientation: float = 1.0
 
@@ -53,6 +71,12 @@ class State:
         """The largest undamped residual; infinite outside the domain."""
         largest = float(np.max(np.abs(self.residuals)))
         return largest if math.isfinite(largest) and math.isfinite(self.free_entropy) else math.inf
+
+    def solved(self, tolerance: float) -> bool:
+        """Whether the relative residuals are below the tolerance, or below their own rounding error."""
+        if not math.isfinite(self.residual) or self.noise > _LARGEST_NOISE:
+            return False
+        return float(np.max(np.abs(self.relative))) <= max(tolerance, self.noise)
 
 
 class Problem:
@@ -116,12 +140,14 @@ class Problem:
             (values[i], values[i + 1], values[i + 2 : i + width]) for i in range(0, width * len(self.pivots), width)
         ]
 
-    def to_overlaps(self, x: Vector) -> tuple[dict[str, float], dict[str, float], Vector] | None:
-        """Overlaps, pivots and the derivative of the unknowns in the coordinates; None outside the domain."""
+    def place(self, x: Vector) -> Place | None:
+        """The overlaps at these coordinates; None outside the domain."""
         overlaps = {k: self.parameters[k] for k in self.imposed}
         coordinates = x.tolist()
         overlaps.update(zip(self.free, coordinates, strict=False))
-        pivots, chain, m = {}, np.eye(len(x)), len(self.free)
+        pivots: dict[str, float] = {}
+        remaining = {k: 1.0 - abs(overlaps[k]) for k in self.imposed}
+        chain, m = np.eye(len(x)), len(self.free)
         for level, name in enumerate(self.pivots):
             explained, left, gradient = self._pivot_table(overlaps)[level]
             if not left > 0.0:
@@ -129,10 +155,11 @@ class Problem:
             i = self.free.index(name)
             ratio = _sigmoid(coordinates[i])
             pivots[name] = ratio * left
+            remaining[name] = _sigmoid(-coordinates[i]) * left
             overlaps[name] = explained + pivots[name]
             chain[i, :m] = (1.0 - ratio) * np.array(gradient)
             chain[i, i] = ratio * (1.0 - ratio) * left
-        return overlaps, pivots, chain
+        return Place(overlaps, pivots, remaining, chain)
 
     def to_coordinates(self, values: Mapping[str, float]) -> Vector:
         """Coordinates of a set of order parameters (free overlaps, and conjugates of imposed ones).
@@ -154,10 +181,10 @@ class Problem:
 
     def state(self, x: Vector, rule: Rule, jacobian: bool = True) -> State | None:
         """Everything at these coordinates, None outside the domain."""
-        inside = self.to_overlaps(x)
-        if inside is None:
+        place = self.place(x)
+        if place is None:
             return None
-        overlaps, pivots, chain = inside
+        overlaps, pivots = place.overlaps, place.pivots
         n = len(self.active)
         size = 1 + n + (n * n if jacobian else 0)
         name = "energetic_jacobian" if jacobian else "energetic"
@@ -173,8 +200,17 @@ class Problem:
         if not self.discrete:
             for k in self.imposed:
                 conjugates[conjugate(k)] = float(weights[1 + self._index[k]])
+        relative, noise = residuals, 0.0
+        if self.discrete:
+            left = np.array([place.remaining.get(k, 1.0) for k in self.active])
+            relative, noise = residuals / left, 32 * _EPS / float(np.min(left))
         if matrix is not None:
-            matrix = matrix @ chain
+            matrix = matrix @ place.chain
+            if self.discrete:
+                matrix = matrix / left[:, None]
+                for row, k in enumerate(self.free):
+                    if k in self.pivots:
+                        matrix[self._index[k]] += relative[self._index[k]] / left[self._index[k]] * place.chain[row]
         interaction, scale = self._interaction(overlaps, conjugates)
         terms = (interaction, float(weights[0]), self.alpha * float(energetic[0]))
         return State(
@@ -187,6 +223,8 @@ class Problem:
             energetic=float(energetic[0]),
             energetic_pairs={k: float(pairs[i]) for i, k in enumerate(self.active)},
             residuals=residuals,
+            relative=relative,
+            noise=noise,
             jacobian=matrix,
             orientation=orientation,
         )

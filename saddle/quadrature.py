@@ -1,8 +1,9 @@
 r"""The quadrature rule of every kernel: a trapezoid after a ``sinh`` map, its refinement, and its tables.
 
 Nodes :math:`z_j = c + 2 w \sinh(j h)` centred on the narrowest kink, for ``|z| <= reach`` standard deviations.  The
-truncation error falls like :math:`e^{-4.25/h}` and the tail like :math:`e^{-\mathrm{reach}^2/2}`: halving ``h`` squares
-the one, widening the range removes the other, so that the difference to the refined rule is the error of the plain one.
+truncation error falls like :math:`e^{-4.25/h}` and the tail like :math:`e^{-\mathrm{reach}^2/2}`: two thirds of ``h`` raise
+the one to the power 3/2 (from 6e-15 to 5e-22 at the default), a wider range removes the other, so that the difference to
+the refined rule is the error of the plain one.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ _LARGEST_ARGUMENT = 48.0
 class Rule:
     """Step ``h`` of the trapezoid and ``reach`` in standard deviations."""
 
-    step: float = 0.12
+    step: float = 0.13
     reach: float = 10.0
 
     def refined(self) -> Rule:
-        """Half the step and a wider range."""
-        return Rule(self.step / 2, self.reach + 2.0)
+        """Two thirds of the step and a wider range."""
+        return Rule(self.step / 1.5, self.reach + 2.0)
 
     def __str__(self) -> str:
         return f"sinh trapezoid, step {self.step:g}, reach {self.reach:g} sd"

@@ -38,6 +38,7 @@ _FIXED_POINT_STEPS = (2, 4, 16, 64)
 _EPS = float(np.finfo(float).eps)
 _ROUNDING = 16 * _EPS
 _ZERO_ENTROPY = 1e-9
+_SENSITIVITY_RULE = Rule(0.25, 8.0)
 
 
 class SaddleError(RuntimeError):
@@ -360,16 +361,18 @@ def _how_it_ends(state: State) -> str:
 def _beyond_limit(
     setting: Setting, problem: Problem, values: Mapping[str, float], tolerance: float
 ) -> SaddlePoint | None:
-    """The answer where continuous weights have no saddle: at and above the load at which the overlap reaches 1."""
-    if not problem.meta["capacity_limit"]:
+    """The answer where there is no saddle: at and above the load at which the overlap of two solutions reaches 1."""
+    if not problem.meta["limit_load"]:
         return None
-    limit = float(problem.call("capacity_limit", [values[c] for c in problem.meta["constraint"]], 2, setting.rule)[0])
+    limit = float(problem.call("limit_load", [values[c] for c in problem.meta["constraint"]], 2, setting.rule)[0])
     if values["alpha"] < limit:
         return None
-    message = (
-        f"There is no saddle at alpha = {values['alpha']:g}: the overlap of two solutions reaches 1 at the capacity "
-        f"{limit:.10g}, where the volume of solutions vanishes; ask for a smaller load or margin."
+    what = (
+        f"the overlap of two solutions reaches 1 at alpha = {limit:.10g}"
+        if setting.model.weights.discrete
+        else f"the overlap of two solutions reaches 1 at the capacity {limit:.10g}, where their volume vanishes"
     )
+    message = f"There is no saddle at alpha = {values['alpha']:g}: {what}; ask for a smaller load or margin."
     return _without_value(setting, values, Status.NO_SADDLE, message, (), tolerance)
 
 
@@ -388,7 +391,7 @@ def finished(
         return _not_converged(setting, values, Attempt(state, iterations, False), tolerance)
     value = refined.free_entropy
     quadrature = abs(value - state.free_entropy)
-    error = quadrature + _ROUNDING * refined.scale + _reference_error(problem, state, reference, setting.rule)
+    error = quadrature + _ROUNDING * refined.scale + _reference_error(problem, state, reference)
     observables = _observables(setting, problem, values, state)
     bound = observables.get("bound")
     if isinstance(bound, float) and value > bound + 10 * error + 1e-12:
@@ -453,17 +456,17 @@ def _order_parameters(problem: Problem, state: State) -> dict[str, float]:
     return ordered
 
 
-def _reference_error(problem: Problem, state: State, reference: SaddlePoint | None, rule: Rule) -> float:
+def _reference_error(problem: Problem, state: State, reference: SaddlePoint | None) -> float:
     """What the uncertainty of the reference's order parameters does to the free entropy, which is not stationary there."""
     if reference is None:
         return 0.0
-    total = 0.0
+    total, here = 0.0, problem.state(state.coordinates, _SENSITIVITY_RULE, jacobian=False)
     for name, value in problem.given.items():
         shift = 1e-6 * max(abs(value), 1e-3)
         moved = Problem(problem.kernel, problem.parameters, {**problem.given, name: value - shift})
-        there = moved.state(moved.to_coordinates({**state.overlaps, **state.conjugates}), rule, jacobian=False)
-        if there is not None and math.isfinite(there.free_entropy):
-            slope = abs(there.free_entropy - state.free_entropy) / shift
+        there = moved.state(state.coordinates, _SENSITIVITY_RULE, jacobian=False)
+        if here is not None and there is not None and math.isfinite(there.free_entropy):
+            slope = abs(there.free_entropy - here.free_entropy) / shift
             total += slope * (4 * _EPS * max(1.0, abs(value)) + 4 * reference.residual)
     return total
 

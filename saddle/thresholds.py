@@ -126,7 +126,7 @@ def _threshold(
     if fixed == "alpha" and value <= 0.0:
         raise InputError(f"alpha = {value:g} must be positive.")
     line = _Line(name, fixed, sought, setting, value, tolerance)
-    if setting.kernel.META["capacity_limit"]:
+    if not setting.model.weights.discrete:
         return _volume_limit(line)
     return _zero_entropy(line, start)
 
@@ -262,7 +262,7 @@ def _volume_limit(line: _Line) -> Threshold:
     problem = Problem(line.setting.kernel, {"alpha": 1.0, "kappa": 0.0}, {})
 
     def load(kappa: float) -> tuple[float, float]:
-        out = problem.call("capacity_limit", [kappa], 2, line.setting.rule)
+        out = problem.call("limit_load", [kappa], 2, line.setting.rule)
         return float(out[0]), float(out[1])
 
     message = "The overlap of two solutions reaches 1 here (closed form)."
