@@ -115,7 +115,7 @@ class Problem:
         sinh, cosh, origin = rule.tables()
         out = np.full(size, math.nan)
         try:
-            getattr(self.kernel, name)(np.array(arguments), sinh, cosh, origin, rule.step / 2, rule.reach, out)
+            getattr(self.kernel, name)(np.array(arguments), sinh, cosh, origin, rule.step / 4, rule.reach, out)
         except (ZeroDivisionError, ValueError, OverflowError):
             return np.full(size, math.nan)
         return out

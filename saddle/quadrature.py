@@ -32,8 +32,8 @@ class Rule:
         return f"sinh trapezoid, step {self.step:g}, reach {self.reach:g} sd"
 
     def tables(self) -> tuple[np.ndarray, np.ndarray, int]:
-        """``sinh``, ``cosh`` of multiples of half a step (kernels take every second), and the index of 0."""
-        return _tables(self.step / 2)
+        """``sinh``, ``cosh`` of multiples of a quarter step (kernels take every fourth or fewer), and the index of 0."""
+        return _tables(self.step / 4)
 
 
 @lru_cache(maxsize=16)

@@ -462,7 +462,7 @@ def _reference_error(problem: Problem, state: State, reference: SaddlePoint | No
         return 0.0
     total, here = 0.0, problem.state(state.coordinates, _SENSITIVITY_RULE, jacobian=False)
     for name, value in problem.given.items():
-        shift = 1e-6 * max(abs(value), 1e-3)
+        shift = 1e-9 * max(abs(value), 1e-3)
         moved = Problem(problem.kernel, problem.parameters, {**problem.given, name: value - shift})
         there = moved.state(state.coordinates, _SENSITIVITY_RULE, jacobian=False)
         if here is not None and there is not None and math.isfinite(there.free_entropy):
