@@ -88,6 +88,10 @@ class Constraint(Protocol):
         """The weight of a pattern with stability ``fld``."""
         ...
 
+    def implies(self, inner: dict[str, float], outer: dict[str, float]) -> bool:
+        """Whether a pattern that fulfils the constraint at ``inner`` does so with room to spare at ``outer``."""
+        ...
+
 
 @dataclass(frozen=True)
 class Threshold:
@@ -101,6 +105,10 @@ class Threshold:
         from replica.expr import Step
 
         return Step(fld - parameters["kappa"])
+
+    def implies(self, inner: dict[str, float], outer: dict[str, float]) -> bool:
+        """Whether the first margin is the larger one."""
+        return inner["kappa"] > outer["kappa"]
 
 
 class Architecture(Protocol):

@@ -23,7 +23,7 @@ ProblemAt = Callable[[float], Problem]
 ColdStart = Callable[[Problem], State | None]
 
 _RATIOS = (1.25, 1.6, 2.5, 5.0, 12.0, 40.0, 200.0, 2000.0, 3e4, 1e6)
-_SMALLEST_DISTANCE = 1e-10
+SMALLEST_DISTANCE = 1e-10
 _LARGEST_DISTANCE = 0.4999999
 _FIRST_STEP, _LONGEST_STEP, _SHORTEST_STEP = 0.1, 0.5, 1e-7
 _LARGEST_CHANGE = 1.5
@@ -66,7 +66,7 @@ def _reach(
     """Follow the branch of the first solvable start towards the target."""
     seen = set()
     for start in starts:
-        distance = min(max(start, _SMALLEST_DISTANCE), _LARGEST_DISTANCE)
+        distance = min(max(start, SMALLEST_DISTANCE), _LARGEST_DISTANCE)
         if distance in seen or (distance - target) * (start - target) <= 0.0:
             continue
         seen.add(distance)

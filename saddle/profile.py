@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +38,7 @@ class Profile:
         self.setting, self.line, self.tolerance = setting, line, tolerance
         self.fixed = {name: value for name, value in line[0].items() if name != "distance"}
         self.points: list[SaddlePoint] = []
+        self._empty: list[SaddlePoint] = []
         reference_point(setting, line[0], tolerance)
 
     def solve(
@@ -45,7 +47,7 @@ class Profile:
         """Solve every point of the line in order, each from its neighbour."""
         previous = start
         for values in self.line:
-            point = solve_point(self.setting, values, previous, self.tolerance)
+            point = self._point(values["distance"], previous)
             self.points.append(point)
             previous = point if point.converged else None
             if progress is not None:
@@ -56,10 +58,24 @@ class Profile:
         """The solved point at a distance, started from the nearest one known."""
         if distance not in self._known:
             near = min(self._known.values(), key=lambda p: abs(p.parameters["distance"] - distance), default=None)
-            self._known[distance] = solve_point(
-                self.setting, {**self.fixed, "distance": distance}, near, self.tolerance
-            )
+            point = self._point(distance, near)
+            if not point.converged:
+                return point
+            self._known[distance] = point
         return self._known[distance]
+
+    def _point(self, distance: float, start: SaddlePoint | Mapping[str, float] | None) -> SaddlePoint:
+        """Solve at a distance, unless it lies in a window that an earlier point found to have no saddle."""
+        values = {**self.fixed, "distance": distance}
+        for empty in self._empty:
+            assert empty.window is not None
+            if empty.window[0] < distance < empty.window[1]:
+                bound = self.setting.model.weights.distance_bound(distance)
+                return replace(empty, parameters=values, observables={**empty.observables, "bound": bound})
+        point = solve_point(self.setting, values, start, self.tolerance)
+        if point.window is not None:
+            self._empty.append(point)
+        return point
 
     @cached_property
     def _known(self) -> dict[float, SaddlePoint]:

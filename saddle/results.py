@@ -87,6 +87,8 @@ class SaddlePoint:
         Absolute error of ``free_entropy`` from all sources.
     observables : mapping
         What the ansatz adds: ``overlap, distance, replicon, stable`` (RS), ``slope, bound`` (Franz-Parisi).
+    window : pair of float or None
+        Distances between which there is no saddle, where this point lies in such a window.
     """
 
     model: str
@@ -102,6 +104,7 @@ class SaddlePoint:
     iterations: tuple[Iteration, ...] = ()
     observables: Mapping[str, Number] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    window: tuple[float, float] | None = None
     kernel: str = ""
     rule: str = ""
     tolerance: float = math.nan

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from replica import zoo
 from replica.ansatz import Ansatz, conjugate
 from replica.errors import InputError
 from replica.model import Model
-from saddle.branch import Side, approach
+from saddle.branch import SMALLEST_DISTANCE, Side, approach
 from saddle.kernel import kernel_key, load_kernel
 from saddle.newton import Attempt, FixedPoint, newton
 from saddle.problem import Problem, State
@@ -35,6 +35,7 @@ Target = "FreeEntropy | tuple[Model | str, Ansatz | str]"
 
 DEFAULT_TOLERANCE = 1e-12
 _FIXED_POINT_STEPS = (2, 4, 16, 64)
+_SCOUTING_STEPS = (2, 10)
 _EPS = float(np.finfo(float).eps)
 _ROUNDING = 16 * _EPS
 _ZERO_ENTROPY = 1e-9
@@ -281,14 +282,16 @@ def _from_start(
     return newton(problem, x, rule, tolerance)
 
 
-def cold_start(problem: Problem, rule: Rule, tolerance: float) -> Attempt:
+def cold_start(
+    problem: Problem, rule: Rule, tolerance: float, stages: tuple[int, ...] = _FIXED_POINT_STEPS, most: int = 40
+) -> Attempt:
     """Newton after a few, then more and more steps of the fixed-point map; the last attempt if none succeeds."""
     start = FixedPoint(problem, rule)
     attempt = Attempt(None, (), False)
-    for steps in _FIXED_POINT_STEPS:
+    for steps in stages:
         if not start.advance(steps):
             break
-        found = newton(problem, start.coordinates(), rule, tolerance, first=len(start.log))
+        found = newton(problem, start.coordinates(), rule, tolerance, most=most, first=len(start.log))
         attempt = Attempt(found.state, (*start.log, *found.iterations), found.converged)
         if _acceptable(attempt):
             break
@@ -321,7 +324,7 @@ def _along_branch(
         return problem_of(setting, {**values, "distance": distance}, reference)
 
     def cold(problem: Problem) -> State | None:
-        attempt = cold_start(problem, setting.rule, tolerance)
+        attempt = cold_start(problem, setting.rule, tolerance, _SCOUTING_STEPS, most=12)
         return attempt.state if _acceptable(attempt) else None
 
     state, below, above = approach(problem_at, cold, values["distance"], setting.rule, tolerance)
@@ -330,31 +333,50 @@ def _along_branch(
         return finished(setting, problem_at(values["distance"]), values, reference, state, steps, tolerance)
     if below is None and above is None:
         return _not_converged(setting, values, failed, tolerance)
-    status, message = _where_branches_end(values["distance"], below, above)
-    return _without_value(setting, values, status, message, failed.iterations, tolerance)
+    status, message = _where_branches_end(setting, values, below, above)
+    point = _without_value(setting, values, status, message, failed.iterations, tolerance)
+    window = (below.distance if below is not None else 0.0, above.distance if above is not None else 0.5)
+    return replace(point, window=window)
 
 
-def _where_branches_end(distance: float, below: Side | None, above: Side | None) -> tuple[Status, str]:
-    here = f"there is no saddle at distance {distance:.6g}"
-    if below is not None and above is not None:
-        return Status.NO_SADDLE, (
-            f"Window without a saddle: {here}; the branch from small distances ends at {below.distance:.7g} "
-            f"({_how_it_ends(below.state)}), the one from the typical distance at {above.distance:.7g} "
-            f"({_how_it_ends(above.state)})."
+def _where_branches_end(
+    setting: Setting, values: Mapping[str, float], below: Side | None, above: Side | None
+) -> tuple[Status, str]:
+    """Status and sentence for a distance that no branch reaches."""
+    if above is None:
+        assert below is not None
+        return Status.BRANCH_END, (
+            f"No saddle: the branch ends at distance {below.distance:.4g} ({_how_it_ends(below.state)}), and none was "
+            "found at larger distances."
         )
-    side = below or above
-    assert side is not None
-    direction = "smaller" if side is above else "larger"
+    upper = f"the one from the typical distance ends at {above.distance:.4g} ({_how_it_ends(above.state)})"
+    if below is not None:
+        return Status.NO_SADDLE, (
+            f"Window without a saddle: the branch from small distances ends at {below.distance:.4g} "
+            f"({_how_it_ends(below.state)}), {upper}."
+        )
+    if _reference_is_inside(setting, values):
+        return Status.NO_SADDLE, (
+            f"Window without a saddle: the branch from small distances ends below {SMALLEST_DISTANCE:g}, {upper}."
+        )
     return Status.BRANCH_END, (
-        f"End of the branch: {here}; the branch ends at distance {side.distance:.7g} ({_how_it_ends(side.state)}) "
-        f"and no saddle was found at {direction} distances."
+        f"No saddle: the branch ends at distance {above.distance:.4g} ({_how_it_ends(above.state)}), and there is none "
+        "at smaller distances, where the reference is not inside the probe's constraint."
     )
 
 
+def _reference_is_inside(setting: Setting, values: Mapping[str, float]) -> bool:
+    """Whether the reference fulfils the probe's constraint with room to spare, so that probes surround it closely."""
+    constraint = setting.model.constraint
+    prefix = next((prefix for _, prefix in setting.ansatz.prefixes if prefix), "")
+    inner = {name: values[prefix + name] for name in constraint.parameters}
+    return constraint.implies(inner, {name: values[name] for name in constraint.parameters})
+
+
 def _how_it_ends(state: State) -> str:
-    closest = max(state.overlaps, key=lambda name: abs(state.overlaps[name]) if name in state.pivots else 0.0)
+    closest = max(state.pivots, key=lambda name: state.overlaps[name])
     if state.overlaps[closest] > 0.99 and max(map(abs, state.conjugates.values())) > 100.0:
-        return f"the probes freeze: {closest} = {state.overlaps[closest]:.6f} tends to 1, its conjugate to infinity"
+        return f"the probes freeze: {closest} tends to 1 and its conjugate to infinity"
     return "in a fold"
 
 
