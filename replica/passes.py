@@ -146,7 +146,8 @@ def linear_arguments(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr
     """Slope, rest, inner spread of every distinct special argument that contains ``z``, and whether it tilts.
 
     A kink of the integrand in ``z`` lies where an argument vanishes with the inner variables at 0; the inner variables
-    smear it, by their slopes squared times their variances.  A factor ``H`` tilts: it moves the mass to its own root.
+    smear it, by their slopes squared times their variances.  A factor ``H`` of the
+    body itself tilts: it moves the mass towards its own root.
     """
     found: dict[tuple[sp.Expr, sp.Expr], tuple[list[sp.Expr], bool]] = {}
     _collect(body, z, [], found)
@@ -162,7 +163,8 @@ def _collect(node: sp.Expr, z: sp.Symbol, inner: list[Average], found: dict) -> 
             if slope != 0:
                 spread.append(slope**2 * average.variance)
         key = slope_and_rest(argument, z)
-        found[key] = (spread, isinstance(node, H) or found.get(key, (spread, False))[1])
+        tilts = isinstance(node, H) and not inner
+        found[key] = (spread, tilts or found.get(key, (spread, False))[1])
         return
     if isinstance(node, Average):
         inner = [*inner, node]

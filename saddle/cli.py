@@ -127,10 +127,23 @@ def _check(args: Namespace) -> int:
 def _published(args: Namespace) -> int:
     from saddle.published import table
 
-    rows = [dict(row) for row in table()]
-    agrees = all(row["agrees"] for row in rows)
-    _tell(args, {"agrees": agrees, "rows": rows}, lambda: _plain(rows))
+    rows = table()
+    agrees = all(row["agrees"] is not False for row in rows)  # None: this version cannot compute the quantity
+    _tell(args, {"agrees": agrees, "rows": rows}, lambda: _published_lines(rows))
     return OK if agrees else FAILED
+
+
+def _published_lines(rows: list[dict[str, object]]) -> list[str]:
+    """The numbers that are compared, and below them those that wait for something."""
+    from saddle.tables import plain
+
+    about = ("quantity", "model", "kappa")
+    compared = [row for row in rows if row["agrees"] is not None]
+    waiting = [row for row in rows if row["agrees"] is None]
+    lines = plain(compared, (*about, "ours", "error", "published", "agrees", "source"))
+    if waiting:
+        lines += ["", "not computed by this version:", *plain(waiting, (*about, "published", "note"))]
+    return lines
 
 
 def _recompute(args: Namespace) -> int:

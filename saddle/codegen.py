@@ -295,10 +295,7 @@ class KernelWriter:
             f"if {text(variance)} > {_NO_VARIANCE}:",
             f"    half_{tag} = 0.5 / {text(variance)}",
             f"    sd_{tag} = math.sqrt({text(variance)})",
-            f"low_{tag} = -reach * sd_{tag}",
-            f"high_{tag} = reach * sd_{tag}",
-            f"centre_{tag} = 0.0",
-            f"width_{tag} = sd_{tag}",
+            f"bulk_{tag} = 0.0",
         ]
         for line in lines:
             scope.add(line)
@@ -307,8 +304,18 @@ class KernelWriter:
             for slope, rest, spread, tilting in linear_arguments(average.body, loop.variable):
                 key = (slope, sp.factor_terms(rest), tuple(spread))
                 kinks[key] = kinks.get(key, False) or tilting
-        for (slope, rest, spread), tilting in sorted(kinks.items(), key=str):
-            self._emit_kink(tag, slope, rest, sp.Add(*spread), tilting)
+        for (slope, rest, _), tilting in sorted(kinks.items(), key=str):
+            if tilting:
+                self._emit_tilt(tag, slope, rest, variance)
+        for line in (
+            f"low_{tag} = min(bulk_{tag}, 0.0) - reach * sd_{tag}",
+            f"high_{tag} = max(bulk_{tag}, 0.0) + reach * sd_{tag}",
+            f"centre_{tag} = bulk_{tag}",
+            f"width_{tag} = sd_{tag}",
+        ):
+            scope.add(line)
+        for slope, rest, spread in sorted(kinks, key=str):
+            self._emit_kink(tag, slope, rest, sp.Add(*spread))
         for line in (
             f"span_{tag} = 2.0 * width_{tag}",
             f"first_{tag} = origin",
@@ -319,7 +326,7 @@ class KernelWriter:
                 line
                 for i, (far, stride) in enumerate(_STRIDES)
                 for line in (
-                    f"    {'el' if i else ''}if abs(centre_{tag}) > {far} * sd_{tag}:",
+                    f"    {'el' if i else ''}if abs(centre_{tag} - bulk_{tag}) > {far} * sd_{tag}:",
                     f"        stride_{tag} = {stride}",
                 )
             ),
@@ -334,7 +341,17 @@ class KernelWriter:
         ):
             scope.add(line)
 
-    def _emit_kink(self, tag: str, slope: sp.Expr, rest: sp.Expr, spread: sp.Expr, tilting: bool) -> None:
+    def _emit_tilt(self, tag: str, slope: sp.Expr, rest: sp.Expr, variance: sp.Expr) -> None:
+        """Where a factor ``H(b z + a)`` moves the mass: where it is small it is a Gaussian, whose product has this mode."""
+        scope = self.scopes[-1]
+        b, a = self._define(slope, "b"), self._define(rest, "a")
+        scope.add(f"if {text(a)} > 0.0:")
+        scope.add(f"    gain_{tag} = {text(b)} * {text(variance)}")
+        scope.add(f"    mode_{tag} = -{text(a)} * gain_{tag} / (1.0 + {text(b)} * gain_{tag})")
+        scope.add(f"    if abs(mode_{tag}) > abs(bulk_{tag}):")
+        scope.add(f"        bulk_{tag} = mode_{tag}")
+
+    def _emit_kink(self, tag: str, slope: sp.Expr, rest: sp.Expr, spread: sp.Expr) -> None:
         scope = self.scopes[-1]
         b, a = self._define(slope, "b"), self._define(rest, "a")
         smear = f"math.sqrt(1.0 + {text(self._define(spread, 's'))})" if spread != 0 else "1.0"
@@ -342,12 +359,6 @@ class KernelWriter:
             f"root_{tag} = -{text(a)} / {text(b)}",
             f"kink_{tag} = max({smear} / abs({text(b)}), {_SHARPEST} * sd_{tag})",
         ]
-        if tilting:
-            lines += [
-                f"if {text(a)} > 0.0 and abs(root_{tag}) < 4.0 * reach * sd_{tag}:",
-                f"    low_{tag} = min(low_{tag}, root_{tag} - reach * sd_{tag})",
-                f"    high_{tag} = max(high_{tag}, root_{tag} + reach * sd_{tag})",
-            ]
         lines += [
             f"if kink_{tag} < width_{tag} and low_{tag} < root_{tag} < high_{tag}:",
             f"    centre_{tag} = root_{tag}",

@@ -16,6 +16,7 @@ import sympy as sp
 
 from replica.ansatz import conjugate
 from replica.derivation import derive
+from replica.fields import Definitions
 from replica.hard_limit import limit_load
 from saddle import special
 from saddle.codegen import KernelWriter
@@ -66,11 +67,14 @@ class Layout:
         self.overlaps = [*self.active, *self.given]
         self.conjugates = [conjugate(name) for name in self.overlaps]
         self.multiplicities = list(self.ansatz.multiplicities)
-        self.definitions = free_entropy.definitions_object()
+        known = free_entropy.definitions
+        self.remaining = {sp.Symbol(f"left_{k}"): 1 - sp.Symbol(k) for k in self._free_pivots()}
+        self.definitions = Definitions("", {**self.remaining, **known})
         self.constraint = self._constraint_parameters()
 
     def _constraint_parameters(self) -> list[str]:
         order = {*self.overlaps, *self.conjugates, *self.multiplicities, "alpha"}
+        order |= {symbol.name for symbol in self.remaining}
         exprs = [self.f.energetic, *self.f.energetic_pairs.values()]
         symbols = {s.name for e in exprs for s in self.definitions.expand(e).free_symbols}
         return sorted(symbols - order)
@@ -78,13 +82,18 @@ class Layout:
     @property
     def energetic_parameters(self) -> list[str]:
         """Arguments of the energetic functions, in order."""
-        return [*self.overlaps, *self.pivot_variances, *self.multiplicities, *self.constraint]
+        return [*self.overlaps, *self._conditioning, *self.multiplicities, *self.constraint]
+
+    @property
+    def _conditioning(self) -> list[str]:
+        """Pivots, and what is left to 1: known to a solver without cancellation."""
+        return [*self.pivot_variances, *(symbol.name for symbol in self.remaining)]
 
     @property
     def pivot_variances(self) -> list[str]:
         """Pivots of free overlaps that are not the overlap itself: arguments of their own, free of cancellation."""
-        variances = [self.f.pivots[k].variance.name for k in self._free_pivots()]
-        return [name for name in variances if name not in self.overlaps]
+        variances = [self.f.pivots[k].variance for k in self._free_pivots()]
+        return [v.name for v in variances if isinstance(v, sp.Symbol) and v.name not in self.overlaps]
 
     def _free_pivots(self) -> list[str]:
         return [name for name in self.free if name in self.f.pivots]
@@ -92,7 +101,9 @@ class Layout:
     @property
     def weights_parameters(self) -> list[str]:
         """Arguments of the weights functions, in order."""
-        return [*(self.conjugates if self.discrete else self.overlaps), *self.multiplicities]
+        if self.discrete:
+            return [*self.conjugates, *self.multiplicities]
+        return [*self.overlaps, *self._conditioning, *self.multiplicities]
 
     @property
     def all_parameters(self) -> list[str]:
@@ -115,7 +126,7 @@ class Layout:
             "constraint": self.constraint,
             "prefixes": dict(self.ansatz.prefixes),
             "pivots": self._free_pivots(),
-            "pivot_variances": self.pivot_variances,
+            "own_pivots": [k for k in self._free_pivots() if str(self.f.pivots[k].variance) in self.pivot_variances],
             "replicons": list(self._replicons()),
             "limit_load": limit_load(self.f) is not None,
         }
@@ -126,15 +137,16 @@ class Layout:
     def writers(self) -> list[KernelWriter]:
         """The functions of the module."""
         weights_conjugate = [conjugate(k) for k in self.active] if self.discrete else self.free
-        weights_pairs = [self.f.weight_pairs[k] for k in self.active]
-        energetic = [self.f.energetic, *(self.f.energetic_pairs[k] for k in self.active)]
-        weights = [self.f.entropic, *weights_pairs]
+        weights_pairs = [self._weights(self.f.weight_pairs[k]) for k in self.active]
+        energetic_pairs = [self._left(self.f.energetic_pairs[k]) for k in self.active]
+        energetic = [self._left(self.f.energetic), *energetic_pairs]
+        weights = [self._weights(self.f.entropic), *weights_pairs]
         return [
             self._writer("energetic", self.energetic_parameters, energetic),
             self._writer(
                 "energetic_jacobian",
                 self.energetic_parameters,
-                energetic + self._jacobian([self.f.energetic_pairs[k] for k in self.active], self.active),
+                energetic + self._jacobian(energetic_pairs, self.active),
             ),
             self._writer("weights", self.weights_parameters, weights),
             self._writer(
@@ -143,10 +155,10 @@ class Layout:
             self._writer(
                 "energetic_observables",
                 self.energetic_parameters,
-                [e for e, _ in self._replicons().values()]
-                + [self.definitions.total_derivative(self.f.energetic, sp.Symbol(c)) for c in self.constraint],
+                [self._left(e) for e, _ in self._replicons().values()]
+                + [self.definitions.total_derivative(energetic[0], sp.Symbol(c)) for c in self.constraint],
             ),
-            self._writer("weights_observables", self.weights_parameters, [w for _, w in self._replicons().values()]),
+            self._writer("weights_observables", self.weights_parameters, [self._left(w) for _, w in self._replicons().values()]),
             self._writer(
                 "interaction", self.all_parameters, [self.f.interaction, *(self.f.weight_of[k] for k in self.active)]
             ),
@@ -161,6 +173,32 @@ class Layout:
             return []
         outputs = [limit, *(sp.diff(limit, sp.Symbol(c)) for c in self.constraint)]
         return [self._writer("limit_load", self.constraint, outputs)]
+
+    def _left(self, expr: sp.Expr) -> sp.Expr:
+        """The expression through what the overlaps have left to 1."""
+        for symbol, definition in self.remaining.items():
+            expr = expr.subs(definition, symbol)
+        return expr
+
+    def _weights(self, expr: sp.Expr) -> sp.Expr:
+        """An expression of the weights; a determinant through pivots, as sums of positive terms over what is left."""
+        if self.discrete:
+            return expr
+        return sp.Add(*(self._conditioned(term) for term in sp.Add.make_args(expr)))
+
+    def _conditioned(self, term: sp.Expr) -> sp.Expr:
+        if term.has(sp.log):
+            return self._left(term)
+        for symbol, definition in self.remaining.items():
+            name = next(k for k in self._free_pivots() if symbol.name == f"left_{k}")
+            pivot, q = self.f.pivots[name], sp.Symbol(name)
+            numerator, denominator = sp.fraction(sp.together(term))
+            inverse = sp.solve(definition - symbol, q)[0]
+            denominator = sp.factor(denominator.subs(q, inverse))
+            if isinstance(pivot.variance, sp.Symbol) and pivot.variance != q:
+                numerator = sp.factor(sp.cancel(numerator.subs(q, pivot.explained + pivot.variance)))
+            term = numerator / denominator
+        return term
 
     def _jacobian(self, exprs: list[sp.Expr], variables: list[str]) -> list[sp.Expr]:
         return [self.definitions.total_derivative(e, sp.Symbol(v)) for e in exprs for v in variables]

@@ -20,6 +20,8 @@ from saddle.results import Iteration
 _LONGEST_STEP = 4.0
 _SHORTEST_DAMPING = 2.0**-12
 _INNER_STEPS = 60
+_BORDER = -10.0
+"""Coordinate of a small pivot."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class FixedPoint:
             if place is None:
                 self.alive = False
                 return False
-            arguments = problem.energetic_arguments(place.overlaps, place.pivots)
+            arguments = problem.energetic_arguments(place)
             out = problem.call("energetic", arguments, n + 1, self.rule)
             for i, k in enumerate(problem.active):
                 if k in problem.free:
@@ -132,8 +134,9 @@ class FixedPoint:
         problem, n = self.problem, len(self.problem.active)
         imposed = [problem.active.index(k) for k in problem.imposed]
         target = np.array([problem.parameters[k] for k in problem.imposed])
+        place = problem.raw_place(self.overlaps)
         for _ in range(_INNER_STEPS):
-            arguments = problem.weights_arguments(self.overlaps, self.conjugates)
+            arguments = problem.weights_arguments(place, self.conjugates)
             out = problem.call("weights_jacobian", arguments, 1 + n + n * n, self.rule)
             if not np.all(np.isfinite(out)):
                 return False
@@ -153,25 +156,52 @@ class FixedPoint:
         problem, n, m = self.problem, len(self.problem.active), len(self.problem.free)
         free = [problem.active.index(k) for k in problem.free]
         target = np.array([self.conjugates[conjugate(k)] for k in problem.free])
+        if not np.any(target):
+            return self._without_patterns()
 
-        def miss_at(overlaps: dict[str, float]) -> tuple[Vector, Vector]:
-            out = problem.call(
-                "weights_jacobian", problem.weights_arguments(overlaps, {}), 1 + n + n * m, self.rule
-            )
-            return out[1 + np.array(free)] - target, out[1 + n :].reshape(n, m)[free]
+        def miss_at(x: Vector) -> tuple[Vector, Vector]:
+            place = problem.place(x)
+            if place is None:
+                return np.full(m, math.nan), np.eye(m)
+            out = problem.call("weights_jacobian", problem.weights_arguments(place, {}), 1 + n + n * m, self.rule)
+            slopes = out[1 + n :].reshape(n, m)[free] @ place.chain[:m, :m]
+            return (out[1 + np.array(free)] - target) / size, slopes / size[:, None]
 
-        miss, slopes = miss_at(self.overlaps)
+        size = 1.0 + np.abs(target)
+        x = self.coordinates()
+        miss, slopes = miss_at(x)
         for _ in range(_INNER_STEPS):
-            if float(np.max(np.abs(miss))) < 1e-9 * (1.0 + float(np.max(np.abs(target)))):
-                return True
-            step, damping = np.linalg.lstsq(slopes, -miss, rcond=None)[0], 1.0
-            while damping >= _SHORTEST_DAMPING:
-                trial = {**self.overlaps, **{k: self.overlaps[k] + damping * float(step[i]) for i, k in enumerate(problem.free)}}
-                trial_miss, trial_slopes = miss_at(trial)
-                if np.all(np.isfinite(trial_miss)) and np.linalg.norm(trial_miss) < np.linalg.norm(miss):
+            if float(np.max(np.abs(miss))) < 1e-9:
+                break
+            step = np.linalg.lstsq(slopes, -miss, rcond=None)[0]
+            step *= min(1.0, _LONGEST_STEP / max(float(np.max(np.abs(step))), 1e-300))
+            for halving in range(12):
+                trial_miss, trial_slopes = miss_at(x + step * 0.5**halving)
+                if np.all(np.isfinite(trial_miss)) and _norm(trial_miss) < _norm(miss):
                     break
-                damping /= 2
             else:
-                return False
-            self.overlaps, miss, slopes = trial, trial_miss, trial_slopes
-        return False
+                break
+            x, miss, slopes = x + step * 0.5**halving, trial_miss, trial_slopes
+        place = problem.place(x)
+        if place is None or not np.all(np.isfinite(miss)):
+            return False
+        self.overlaps = place.overlaps
+        return True
+
+    def _without_patterns(self) -> bool:
+        """Overlaps at vanishing conjugates: pivots at the border, cross overlaps where they explain the least.
+
+        What the cross overlaps explain is quadratic in them, so that its minimum is one linear system.
+        """
+        problem = self.problem
+        cross = [i for i, k in enumerate(problem.free) if k not in problem.pivots]
+        x = np.array([_BORDER if k in problem.pivots else 0.0 for k in problem.free])
+        if cross:
+            flat = problem.explained_gradient(x)[cross]
+            units = np.eye(len(x))
+            curvature = np.array([problem.explained_gradient(x + units[i])[cross] - flat for i in cross]).T
+            x[cross] = np.linalg.lstsq(curvature, -flat, rcond=None)[0]
+        place = problem.place(x)
+        if place is not None:
+            self.overlaps = place.overlaps
+        return place is not None

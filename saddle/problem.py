@@ -53,8 +53,7 @@ class State:
     """
 
     coordinates: Vector
-    overlaps: dict[str, float]
-    pivots: dict[str, float]
+    place: Place
     conjugates: dict[str, float]
     free_entropy: float
     scale: float
@@ -65,6 +64,16 @@ class State:
     noise: float
     jacobian: Vector | None
     orientation: float = 1.0
+
+    @property
+    def overlaps(self) -> dict[str, float]:
+        """The overlaps by name."""
+        return self.place.overlaps
+
+    @property
+    def pivots(self) -> dict[str, float]:
+        """The pivots by the name of their overlap."""
+        return self.place.pivots
 
     @property
     def residual(self) -> float:
@@ -103,7 +112,7 @@ class Problem:
         self.imposed: list[str] = meta["imposed"]
         self.pivots: list[str] = meta["pivots"]
         self.unknown = self.free + ([conjugate(k) for k in self.imposed] if self.discrete else [])
-        self._own_pivots = self.pivots if meta["pivot_variances"] else []
+        self._own_pivots: list[str] = meta["own_pivots"]
         self._index = {name: i for i, name in enumerate(self.active)}
         self._tail = [self.parameters[k] for k in meta["multiplicities"]]
         self._constraint = [self.parameters[k] for k in meta["constraint"]]
@@ -120,16 +129,31 @@ class Problem:
             return np.full(size, math.nan)
         return out
 
-    def energetic_arguments(self, overlaps: Mapping[str, float], pivots: Mapping[str, float]) -> list[float]:
+    def energetic_arguments(self, place: Place) -> list[float]:
         """The parameter array of the energetic functions."""
-        variances = [pivots[k] for k in self._own_pivots]
-        return [*(overlaps[k] for k in self.active), *self._given_overlaps, *variances, *self._tail, *self._constraint]
+        return [*self._overlap_arguments(place), *self._tail, *self._constraint]
 
-    def weights_arguments(self, overlaps: Mapping[str, float], conjugates: Mapping[str, float]) -> list[float]:
+    def weights_arguments(self, place: Place, conjugates: Mapping[str, float]) -> list[float]:
         """The parameter array of the weights functions."""
         if not self.discrete:
-            return [*(overlaps[k] for k in self.active), *self._given_overlaps, *self._tail]
+            return [*self._overlap_arguments(place), *self._tail]
         return [*(conjugates[conjugate(k)] for k in self.active), *self._given_conjugates, *self._tail]
+
+    def _overlap_arguments(self, place: Place) -> list[float]:
+        """Overlaps, pivots that are arguments of their own, and what is left to 1."""
+        return [
+            *(place.overlaps[k] for k in self.active),
+            *self._given_overlaps,
+            *(place.pivots[k] for k in self._own_pivots),
+            *(place.remaining[k] for k in self.pivots),
+        ]
+
+    def raw_place(self, overlaps: Mapping[str, float]) -> Place:
+        """The place of overlaps as they are, inside the domain or not (pivots are then differences)."""
+        table = self._pivot_table(overlaps)
+        pivots = {k: overlaps[k] - table[i][0] for i, k in enumerate(self.pivots)}
+        remaining = {k: 1.0 - overlaps[k] for k in self.pivots}
+        return Place(dict(overlaps), pivots, remaining, np.eye(len(self.unknown)))
 
     def _pivot_table(self, overlaps: Mapping[str, float]) -> list[tuple[float, float, list[float]]]:
         """For every pivot: explained variance, what is left, gradient of the explained in the free overlaps."""
@@ -139,6 +163,11 @@ class Problem:
         return [
             (values[i], values[i + 1], values[i + 2 : i + width]) for i in range(0, width * len(self.pivots), width)
         ]
+
+    def explained_gradient(self, x: Vector) -> Vector:
+        """Gradient, in the free overlaps, of the variance that the pivots find already explained."""
+        overlaps = {k: self.parameters[k] for k in self.imposed} | dict(zip(self.free, x.tolist(), strict=True))
+        return np.sum([gradient for _, _, gradient in self._pivot_table(overlaps)], axis=0)
 
     def place(self, x: Vector) -> Place | None:
         """The overlaps at these coordinates; None outside the domain."""
@@ -184,26 +213,26 @@ class Problem:
         place = self.place(x)
         if place is None:
             return None
-        overlaps, pivots = place.overlaps, place.pivots
+        overlaps = place.overlaps
         n = len(self.active)
         size = 1 + n + (n * n if jacobian else 0)
         name = "energetic_jacobian" if jacobian else "energetic"
-        energetic = self.call(name, self.energetic_arguments(overlaps, pivots), size, rule)
+        energetic = self.call(name, self.energetic_arguments(place), size, rule)
         pairs = energetic[1 : n + 1]
         conjugates = {conjugate(k): self.alpha * float(pairs[i]) for i, k in enumerate(self.active)}
         for i, k in enumerate(self.imposed):
             if self.discrete:
                 conjugates[conjugate(k)] = float(x[len(self.free) + i])
-        weights = self._weights(overlaps, conjugates, rule, jacobian)
+        weights = self._weights(place, conjugates, rule, jacobian)
         build = self._discrete if self.discrete else self._continuous
         residuals, matrix, orientation = build(overlaps, pairs, energetic[n + 1 :], weights, jacobian)
         if not self.discrete:
             for k in self.imposed:
                 conjugates[conjugate(k)] = float(weights[1 + self._index[k]])
-        relative, noise = residuals, 0.0
+        left = np.array([place.remaining.get(k, 1.0) for k in self.active])
+        relative, noise = residuals, 32 * _EPS / float(np.min(left))
         if self.discrete:
-            left = np.array([place.remaining.get(k, 1.0) for k in self.active])
-            relative, noise = residuals / left, 32 * _EPS / float(np.min(left))
+            relative = residuals / left
         if matrix is not None:
             matrix = matrix @ place.chain
             if self.discrete:
@@ -215,8 +244,7 @@ class Problem:
         terms = (interaction, float(weights[0]), self.alpha * float(energetic[0]))
         return State(
             coordinates=np.array(x, dtype=float),
-            overlaps=overlaps,
-            pivots=pivots,
+            place=place,
             conjugates=conjugates,
             free_entropy=sum(terms),
             scale=scale + abs(terms[1]) + abs(terms[2]),
@@ -229,12 +257,12 @@ class Problem:
             orientation=orientation,
         )
 
-    def _weights(self, overlaps: dict, conjugates: dict, rule: Rule, jacobian: bool) -> Vector:
+    def _weights(self, place: Place, conjugates: dict, rule: Rule, jacobian: bool) -> Vector:
         n = len(self.active)
         columns = n if self.discrete else len(self.free)
         size = 1 + n + (n * columns if jacobian else 0)
         name = "weights_jacobian" if jacobian else "weights"
-        return self.call(name, self.weights_arguments(overlaps, conjugates), size, rule)
+        return self.call(name, self.weights_arguments(place, conjugates), size, rule)
 
     def _discrete(
         self, overlaps: dict, pairs: Vector, slopes: Vector, weights: Vector, jacobian: bool
@@ -292,9 +320,9 @@ class Problem:
         """Replicons (1 - alpha times both factors) and explicit derivatives of the energetic term, by name."""
         names, constraint = self.meta["replicons"], self.meta["constraint"]
         energetic = self.call(
-            "energetic_observables", self.energetic_arguments(state.overlaps, state.pivots), len(names) + len(constraint), rule
+            "energetic_observables", self.energetic_arguments(state.place), len(names) + len(constraint), rule
         )
-        arguments = self.weights_arguments(state.overlaps, state.conjugates)
+        arguments = self.weights_arguments(state.place, state.conjugates)
         weights = self.call("weights_observables", arguments, len(names), rule)
         replicons = {k: 1.0 - self.alpha * float(energetic[i] * weights[i]) for i, k in enumerate(names)}
         derivatives = {k: self.alpha * float(energetic[len(names) + i]) for i, k in enumerate(constraint)}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from saddle.curve import Curve
 
 _ACCURACY = frozenset({"residual", "quadrature_error", "error"})
-_VALUES = frozenset({"free_entropy", "value"})
+_VALUES = frozenset({"free_entropy", "value", "ours"})
 _DETAILS = frozenset({"residual", "quadrature_error", "order_parameters", "message"})
 _MISSING = "-"
 

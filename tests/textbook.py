@@ -15,7 +15,26 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from mpmath import mp, mpf
-from textbook_integrals import GUARD, Number, Rule
+from textbook_franz_parisi import FranzParisi, franz_parisi, franz_parisi_saddle
+from textbook_integrals import GUARD, Number, Rule, log_2cosh_and_tanh
+
+__all__ = [
+    "FranzParisi",
+    "OneStep",
+    "ReplicaSymmetric",
+    "capacity",
+    "franz_parisi",
+    "franz_parisi_saddle",
+    "gardner_capacity",
+    "max_margin",
+    "one_rsb",
+    "rs_entropy",
+    "rs_residuals",
+    "rs_saddle",
+    "spherical_entropy",
+    "spherical_one_rsb_entropy",
+    "spherical_saddle",
+]
 
 
 class ReplicaSymmetric(NamedTuple):
@@ -26,13 +45,6 @@ class ReplicaSymmetric(NamedTuple):
     phi: Any
     replicon: Any
     one_minus_q: Any
-
-
-def log_2cosh_and_tanh(x: Any) -> tuple[Any, Any]:
-    """Return ln 2cosh(x) and tanh(x)."""
-    e = mp.exp(-2 * abs(x))
-    tanh = (1 - e) / (1 + e)
-    return abs(x) + mp.log(1 + e), tanh if x >= 0 else -tanh
 
 
 # ------------------------------------------------------------------------------------------------ building blocks
@@ -48,7 +60,7 @@ def binary_weights(qhat: Any, rule: Rule) -> tuple[Any, Any, Any, Any]:
         rest = 4 * e / (1 + e) ** 2  # 1 - T^2 without cancellation
         return abs(x) + mp.log(1 + e), 1 - rest, rest, rest * rest
 
-    a, b, c, d = rule.average(integrand, [(mp.zero, mp.pi / (2 * field))])
+    a, b, c, d = rule.average(integrand, [(mp.zero, mp.pi / (4 * field))])
     return a, b, c, d
 
 
@@ -244,144 +256,98 @@ def gardner_capacity(kappa: Number, *, digits: int = 30) -> Any:
         return 1 / ((1 + kappa * kappa) * mp.erfc(-kappa / mp.sqrt(2)) / 2 + kappa * density)
 
 
-# -------------------------------------------------------------------------------------- Franz-Parisi, binary weights
+# ------------------------------------------------------------------------------------------------------- one-step RSB
 
 
-class FranzParisi(NamedTuple):
-    """The Franz-Parisi entropy at given overlaps and conjugates, its slope and its saddle residuals.
-
-    ``residuals``: right minus left side of each saddle equation, under the name of the order parameter it determines.
-    ``g`` is q - t^2/qr - b^2, the variance of the probe that reference and neighbours leave; ``q`` belongs to it.
-    """
+class OneStep(NamedTuple):
+    """The 1RSB entropy phi(m) at given order parameters, and its saddle residuals (right minus left side)."""
 
     phi: Any
-    slope: Any
     residuals: dict[str, Any]
-    q: Any
-    g: Any
 
 
-def franz_parisi_weights(
-    qhat: Any, that: Any, phat: Any, qrhat: Any, p: Any, rule: Rule
-) -> tuple[Any, Any, Any, Any, Any]:
-    """Return G_S and the averages E T^2, E tanh(sqrt(qrhat) x) T, E s T - p, E (s T - p)^2.
+def tilted_weights(q0hat: Any, q1hat: Any, m: Any, rule: Rule) -> tuple[Any, Any, Any]:
+    """Return int Dz0 ln int Dz1 (2cosh)^m, E <T^2>, E <T>^2 at the field sqrt(q0hat) z0 + sqrt(q1hat - q0hat) z1."""
+    spread = mp.sqrt(q1hat - q0hat)
 
-    The sum over s = +-1 is twice its term s = 1, as (x, y, s) -> -(x, y, s) maps one onto the other.
-    """
-    load, noise = that / mp.sqrt(qrhat), mp.sqrt(qhat - that * that / qrhat)
+    def outer(z0: Any) -> list[Any] | None:
+        mean = mp.sqrt(q0hat) * z0
+        shift = abs(mean) + m * spread * spread / 2  # the exponent per m of one of the two humps, at +- m spread
 
-    def outer(x: Any) -> list[Any] | None:
-        field = mp.sqrt(qrhat) * x
-        weight = 2 / (1 + mp.exp(-2 * field))  # 2 e^field / (2 cosh field)
-        scale = weight * mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
-        if scale < rule.negligible:
-            return None
-        mean = load * x + phat - that
-        reference = mp.tanh(field)
+        def inner(z1: Any) -> tuple[Any, ...]:
+            log_cosh, tanh = log_2cosh_and_tanh(mean + spread * z1)
+            weight = mp.exp(m * (log_cosh - shift) - z1 * z1 / 2) / mp.sqrt(2 * mp.pi)
+            return weight, weight * tanh, weight * tanh * tanh
 
-        def inner(y: Any) -> tuple[Any, ...]:
-            log_cosh, tanh = log_2cosh_and_tanh(mean + noise * y)
-            return log_cosh, tanh * tanh, tanh, tanh - p, (tanh - p) ** 2
+        reach = rule.reach + m * spread
+        kinks = [(-mean / spread, mp.pi / (4 * spread))]
+        total, t1, t2 = rule.integral(inner, kinks, -reach, reach, mp.exp(-z0 * z0 / 2), m * spread * mp.sign(mean))
+        return [m * shift + mp.log(total), t2 / total, (t1 / total) ** 2]
 
-        g, t2, t1, d1, d2 = rule.average(inner, [(-mean / noise, mp.pi / (2 * noise))], scale)
-        return [weight * value for value in (g, t2, reference * t1, d1, d2)]
-
-    kinks = [(mp.zero, mp.pi / (2 * mp.sqrt(qrhat))), ((that - phat) / load, mp.pi / (2 * load))]
-    a, b, c, d, e = rule.average(outer, kinks)
-    return a, b, c, d, e
+    a, b, c = rule.average(outer, [(mp.zero, mp.pi / (4 * mp.sqrt(q0hat)))])
+    return a, b, c
 
 
-def franz_parisi_threshold(
-    t: Any, g: Any, p: Any, qr: Any, reference_kappa: Any, kappa: Any, rule: Rule
-) -> tuple[Any, Any, Any, Any]:
-    """Return G_E, E h^2, E h_ref h and dG_E/dp.
+def tilted_threshold(q0: Any, q1: Any, m: Any, kappa: Any, rule: Rule) -> tuple[Any, Any, Any]:
+    """Return int Dz0 ln int Dz1 H^m(x), E <h^2>, E <h>^2 at x = (kappa - sqrt(q0) z0 - sqrt(q1-q0) z1)/sqrt(1-q1)."""
+    width, spread = mp.sqrt(1 - q1), mp.sqrt(q1 - q0)
+    ratio = spread / width
 
-    With l^2 = b^2 + g the average over the reference's and the probe's own noise is one integral,
-    ``int_c^inf Dv int Dy f(b v + sqrt(g) y) = int Du H((c l - b u)/sqrt(g)) f(l u)``; dG_E/dp keeps v = c.
-    """
-    root, rest = mp.sqrt(qr), mp.sqrt(1 - qr)
-    b = (p - t) / rest
-    q = g + t * t / qr + b * b
-    spread, width, l = mp.sqrt(g), mp.sqrt(1 - q), mp.sqrt(b * b + g)
-    tail = rule.tail
+    def outer(z0: Any) -> list[Any] | None:
+        mean = kappa - mp.sqrt(q0) * z0
+        # For H = exp(-x^2/2) the mass lies at this z1; the exponent there is taken out.
+        bulk = m * ratio * max(mean / width, 0) / (1 + m * ratio * ratio)
+        shift = m * rule.tail.log_h((mean - spread * bulk) / width) - bulk * bulk / 2
 
-    def outer(x: Any) -> list[Any] | None:
-        scale = mp.exp(-x * x / 2) / mp.sqrt(2 * mp.pi)
-        if scale < rule.negligible:
-            return None
-        c = (reference_kappa - root * x) / rest
-        log_norm, mills_c = tail.log_h_and_mills(c)
-        m = kappa - t * x / root  # what the probe's noise has to exceed
+        def inner(z1: Any) -> tuple[Any, ...]:
+            log_h, mills = rule.tail.log_h_and_mills((mean - spread * z1) / width)
+            weight = mp.exp(m * log_h - z1 * z1 / 2 - shift) / mp.sqrt(2 * mp.pi)
+            return weight, weight * mills, weight * mills * mills
 
-        def inner(u: Any) -> tuple[Any, ...] | None:
-            step = (c * l - b * u) / spread
-            exponent = -u * u / 2 - log_norm - tail.half_log_2pi
-            if exponent - (step * step / 2 if step > 0 else 0) < rule.log_negligible:
-                return None
-            weight = mp.exp(exponent + tail.log_h(step))
-            log_h, mills = tail.log_h_and_mills((m - l * u) / width)
-            return weight * log_h, weight * mills, weight * mills * mills
-
-        kinks = [(m / l, width / l)] + ([(c * l / b, spread / abs(b))] if b else [])
-        bulk = b * mills_c / l  # the mean of u
         low, high = bulk - rule.reach, bulk + rule.reach
-        # Before the step the weight is exp(-l^2 (u - b c/l)^2 / (2 g) - c^2/2) / H(c) or less: cut where it vanishes.
-        edge = spread / l * mp.sqrt(max(-2 * rule.log_negligible - c * c - 2 * log_norm, 0))
-        if b > 0 and b * c / l - edge < c * l / b:
-            low = max(low, b * c / l - edge)
-        if b < 0 and b * c / l + edge > c * l / b:
-            high = min(high, b * c / l + edge)
-        energy, h1, h2 = rule.integral(inner, kinks, low, high, scale, bulk)
-        at_c = m - b * c
-        kinks = [(at_c / spread, width / spread)]
-        (at_edge,) = rule.average(lambda y: (tail.mills((at_c - spread * y) / width),), kinks, scale)
-        reference = mills_c / rest
-        return [energy, h2 / width**2, reference * h1 / width, reference * at_edge / width]
+        total, h1, h2 = rule.integral(inner, [(mean / spread, 1 / ratio)], low, high, mp.exp(-z0 * z0 / 2), bulk)
+        return [shift + mp.log(total), h2 / total / width**2, (h1 / total / width) ** 2]
 
-    kinks = [(reference_kappa / root, rest / root)]
-    if t > 0:
-        kinks.append((kappa * root / t, mp.sqrt(1 - t * t / qr) * root / t))
-    a, b2, c1, d = rule.average(outer, kinks)
-    return a, b2, c1, d
+    a, b, c = rule.average(outer, [(kappa / mp.sqrt(q0), mp.sqrt((1 - q0) / q0))])
+    return a, b, c
 
 
-def franz_parisi(
-    q: Number,
-    t: Number,
-    qhat: Number,
-    that: Number,
-    phat: Number,
+def one_rsb(
+    q0: Number,
+    q1: Number,
+    q0hat: Number,
+    q1hat: Number,
+    m: Number,
     *,
-    p: Number,
-    qr: Number,
-    qrhat: Number,
     alpha: Number,
-    reference_kappa: Number,
     kappa: Number,
-    g: Number | None = None,
     digits: int = 30,
-) -> FranzParisi:
-    """Return phi_FP = -qhat (1-q)/2 - p phat + t that + G_S + alpha G_E, its slope and residuals, at any point.
+) -> OneStep:
+    """Return phi(m) of binary weights at any point 0 < q0 < q1 < 1, 0 < q0hat < q1hat, m > 0 (m not extremised).
 
-    The slope is d phi_FP/dd = 2 (phat - alpha dG_E/dp), total only at a saddle. At small distances g is far below the
-    resolution of q in double precision; pass it, and q is g + t^2/qr + b^2. Raises ValueError outside the domain
-    g > 0, q < 1, qhat > that^2/qrhat.
+    phi = -(m-1)/2 q1 q1hat + m/2 q0 q0hat - q1hat/2 + [int Dz0 ln int Dz1 (2cosh)^m + alpha int Dz0 ln int Dz1 H^m]/m.
     """
     with mp.workdps(digits + GUARD):
-        t, qhat, that, phat, p, qr, qrhat = (mpf(x) for x in (t, qhat, that, phat, p, qr, qrhat))
-        alpha, reference_kappa, kappa = mpf(alpha), mpf(reference_kappa), mpf(kappa)
-        explained = t * t / qr + (p - t) ** 2 / (1 - qr)
-        g = mpf(q) - explained if g is None else mpf(g)
-        q = g + explained
-        if not (g > 0 and q < 1 and qhat > that * that / qrhat):
-            raise ValueError(f"outside the domain: g = {mp.nstr(g, 5)}, q = {mp.nstr(q, 20)}")
+        q0, q1, q0hat, q1hat, m, alpha, kappa = (mpf(x) for x in (q0, q1, q0hat, q1hat, m, alpha, kappa))
         rule = Rule(digits)
 
-        def point() -> FranzParisi:
-            weights, qq, tt, pp, _ = franz_parisi_weights(qhat, that, phat, qrhat, p, rule)
-            energy, h2, cross, edge = franz_parisi_threshold(t, g, p, qr, reference_kappa, kappa, rule)
-            phi = -qhat * (1 - q) / 2 - p * phat + t * that + weights + alpha * energy
-            residuals = {"q": qq - q, "t": tt - t, "p": pp, "qhat": alpha * h2 - qhat, "that": alpha * cross - that}
-            return FranzParisi(phi, 2 * (phat - alpha * edge), residuals, q, g)
+        def point() -> OneStep:
+            weights, t2, tt = tilted_weights(q0hat, q1hat, m, rule)
+            energy, h2, hh = tilted_threshold(q0, q1, m, kappa, rule)
+            interaction = -(m - 1) / 2 * q1 * q1hat + m / 2 * q0 * q0hat - q1hat / 2
+            residuals = {"q0": tt - q0, "q1": t2 - q1, "q0hat": alpha * hh - q0hat, "q1hat": alpha * h2 - q1hat}
+            return OneStep(interaction + (weights + alpha * energy) / m, residuals)
 
         return rule.converge(point)
+
+
+def spherical_one_rsb_entropy(
+    q0: Number, q1: Number, m: Number, *, alpha: Number, kappa: Number, digits: int = 30
+) -> Any:
+    """Return [ln(1-q1) + ln(D/(1-q1))/m + q0/D]/2 + alpha/m int Dz0 ln int Dz1 H^m, D = 1 - q1 + m (q1 - q0)."""
+    with mp.workdps(digits + GUARD):
+        q0, q1, m, alpha, kappa = (mpf(x) for x in (q0, q1, m, alpha, kappa))
+        rule = Rule(digits)
+        d = 1 - q1 + m * (q1 - q0)
+        entropic = (mp.log(1 - q1) + mp.log(d / (1 - q1)) / m + q0 / d) / 2
+        return rule.converge(lambda: entropic + alpha / m * tilted_threshold(q0, q1, m, kappa, rule)[0])

@@ -30,6 +30,13 @@ WIDE = 0.5  # kinks of this width, in standard deviations, need no nodes of thei
 GUARD = 10  # working digits beyond those asked for
 
 
+def log_2cosh_and_tanh(x: Any) -> tuple[Any, Any]:
+    """Return ln 2cosh(x) and tanh(x)."""
+    e = mp.exp(-2 * abs(x))
+    tanh = (1 - e) / (1 + e)
+    return abs(x) + mp.log(1 + e), tanh if x >= 0 else -tanh
+
+
 class Tail:
     """Gaussian tail functions at the precision that is current when the table is made."""
 
@@ -230,8 +237,8 @@ def _refine(a: Any, target: Any, terms: Sequence[tuple[Any, Any]]) -> tuple[Any,
 def _relevant(kinks: Sequence[tuple[Any, Any]], low: Any, high: Any, bulk: Any) -> list[tuple[Any, Any]]:
     """Return centres and scales of the map, narrowest first: the kinks that matter, and the bulk if none is near it.
 
-    A scale is twice a kink's width: H has its complex zeros 2.8 widths away, and farther off all that counts is that
-    ``exp(-u^2/2)`` decays along the image of the line Im tau = pi/4.
+    A scale is twice a width: the zeros of H lie 2.8 widths away and the poles of tanh, by choice of its width, 2.
+    Farther off all that counts is that ``exp(-u^2/2)`` decays along the image of the line Im tau = pi/4.
     """
     inside = sorted(((c, 2 * min(w, mpf(1))) for c, w in kinks if low < c < high), key=lambda kink: kink[1])
     near = [kink for i, kink in enumerate(inside) if kink[1] < 2 * WIDE or i == 0]

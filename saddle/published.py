@@ -1,0 +1,182 @@
+"""Published numbers beside ours.
+
+The numbers are package data (``published.json``), with their sources and with how far they can be trusted: an
+interval, a number of figures, or exactness.  Each row that this version can compute is computed anew; the others say
+what they need.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from replica import zoo
+from saddle.results import Threshold
+
+Row = dict[str, Any]
+Computation = Callable[[float], tuple[float, float]]
+
+_EXACT = 1e-12
+_EPS = 2.0**-52
+_STEP = 1e-3
+
+
+def table(progress: Callable[[Row], None] | None = None) -> list[Row]:
+    """Return every published number beside ours.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Called with each row as soon as it is finished.
+
+    Returns
+    -------
+    list of dict
+        In the order of the data, with keys ``quantity, model, kappa``; ``ours`` and its absolute ``error``;
+        ``published`` (a number or an interval ``[low, high]``) and ``source``; ``agrees``: whether ours, give or take
+        its error, lies in the interval, within half a unit of the last published figure, or within 1e-12 of an exact
+        value.  Where this version cannot compute the quantity, ``ours, error, agrees`` are None and ``note`` says what
+        it needs (elsewhere ``note`` is None).
+    """
+    rows = []
+    for given in data():
+        rows.append(_compared(given))
+        if progress is not None:
+            progress(rows[-1])
+    return rows
+
+
+def data() -> list[Mapping[str, Any]]:
+    """Return the published rows as they are stored."""
+    text = (files("saddle") / "published.json").read_text(encoding="utf-8")
+    rows: list[Mapping[str, Any]] = json.loads(text)["rows"]
+    return rows
+
+
+def agreement(ours: float, error: float, given: Mapping[str, Any]) -> bool:
+    """Return whether a value with an absolute error is compatible with a published row."""
+    low, high = published_range(given)
+    return low - error <= ours <= high + error
+
+
+def published_range(given: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the smallest and largest value that a row allows: its interval as it stands, else its last figure."""
+    if "interval" in given:
+        low, high = given["interval"]
+        return float(low), float(high)
+    value = float(given["value"])
+    if given.get("exact"):
+        return value - _EXACT, value + _EXACT
+    unit = 10.0 ** (math.floor(math.log10(abs(value))) + 1 - given["digits"])
+    half = 0.5 * unit + 2 * _EPS * abs(value)  # a number printed after rounding up from the very half still agrees
+    return value - half, value + half
+
+
+def _compared(given: Mapping[str, Any]) -> Row:
+    compute = _COMPUTED.get((given["quantity"], given["model"]))
+    ours, error, agrees = None, None, None
+    if compute is not None:
+        ours, error = compute(float(given["kappa"]))
+        agrees = agreement(ours, error, given)
+    return {
+        "quantity": given["quantity"],
+        "model": given["model"],
+        "kappa": given["kappa"],
+        "ours": ours,
+        "error": error,
+        "published": given.get("interval", given.get("value")),
+        "source": given["source"],
+        "agrees": agrees,
+        "note": None if compute is not None else _need(given),
+    }
+
+
+@lru_cache(maxsize=64)
+def _capacity(model: str, kappa: float) -> Threshold:
+    from saddle.thresholds import capacity
+
+    found = capacity(zoo.model(model), kappa)
+    assert isinstance(found, Threshold)
+    return found
+
+
+def _capacity_of(model: str) -> Computation:
+    def compute(kappa: float) -> tuple[float, float]:
+        found = _capacity(model, kappa)
+        return found.value, found.error
+
+    return compute
+
+
+@dataclass(frozen=True)
+class _AtCapacity:
+    """An order parameter of the binary perceptron where the entropy vanishes."""
+
+    name: str
+
+    def __call__(self, kappa: float) -> tuple[float, float]:
+        """Value and error: that of the capacity and the residual of the saddle, through the derivative in the load."""
+        from saddle.solving import solve
+
+        found = _capacity("binary-perceptron", kappa)
+        value = found.order_parameters[self.name]
+        target = (zoo.binary_perceptron(), zoo.rs())
+        step = _STEP * found.value
+        above, below = (
+            solve(target, alpha=found.value + shift, kappa=kappa, start=found.order_parameters, throw=True)
+            for shift in (step, -step)
+        )
+        slope = (above.order_parameters[self.name] - below.order_parameters[self.name]) / (2 * step)
+        uncertain = found.error + found.quadrature_error + 10 * found.residual
+        return value, abs(slope) * uncertain + 4 * _EPS * abs(value)
+
+
+def _tanh_four(kappa: float) -> tuple[float, float]:
+    r""":math:`E \tanh^4 z` with :math:`z \sim N(0, \hat q)` at capacity, to 20 digits at the solved conjugate."""
+    import sympy as sp
+
+    from replica.evaluation import evaluate
+    from replica.expr import Average
+
+    z, qhat = sp.symbols("z qhat")
+    quantity = Average(sp.tanh(z) ** 4, z, qhat)
+    value, error = _AtCapacity("qhat")(kappa)
+    places = (value - error, value, value + error)
+    low, ours, high = (float(evaluate(quantity, {"qhat": at}, digits=20)) for at in places)
+    return ours, 0.5 * abs(high - low) + 4 * _EPS * ours
+
+
+_BINARY, _SPHERICAL = "binary perceptron", "spherical perceptron"
+_COMPUTED: Mapping[tuple[str, str], Computation] = {
+    ("capacity", _BINARY): _capacity_of("binary-perceptron"),
+    ("q at capacity", _BINARY): _AtCapacity("q"),
+    ("qhat at capacity", _BINARY): _AtCapacity("qhat"),
+    ("E tanh^4 at capacity", _BINARY): _tanh_four,
+    ("capacity, RS", _SPHERICAL): _capacity_of("spherical-perceptron"),
+    ("capacity, RS (upper bound for kappa < 0)", _SPHERICAL): _capacity_of("spherical-perceptron"),
+}
+
+# What a quantity or a model needs, by how its name begins.
+_NEEDS_FOR_QUANTITY = {
+    "local-entropy breakdown": "the local entropy of real replicas",
+    "alpha_OGP": "the entropy of clones at a mutual overlap",
+}
+_NEEDS_FOR_MODEL = {
+    "symmetric": "a window constraint",
+    "tree committee": "committee machines",
+    "binary teacher-student": "the teacher-student constraint",
+}
+
+
+def _need(given: Mapping[str, Any]) -> str:
+    """What the missing row needs, in a few words."""
+    needs = [need for start, need in _NEEDS_FOR_QUANTITY.items() if given["quantity"].startswith(start)]
+    needs += [need for start, need in _NEEDS_FOR_MODEL.items() if given["model"].startswith(start)]
+    if "1RSB" in given["quantity"]:
+        needs.append("a solver for 1RSB")
+    return "needs " + " and ".join(needs or ["a computation that this version does not have"])
