@@ -31,8 +31,11 @@ Path = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Leaf:
-    """A species of replicas.  An ``anchor`` (of multiplicity one) comes before its siblings, which are measured from
-    it; this is declared, not read off the multiplicity, since ``m = 1`` is a legitimate limit of an ordinary group."""
+    """A species of replicas.
+
+    An ``anchor`` (of multiplicity one) comes before its siblings, which are measured from it; this is declared, not read
+    off the multiplicity, since ``m = 1`` is a legitimate limit of an ordinary group.
+    """
 
     species: str
     anchor: bool = False

@@ -36,7 +36,7 @@ from replica.errors import InputError
 from replica.expr import canonical, gather
 from replica.fields import Definitions, FieldTree
 from replica.free_entropy import FreeEntropy, Replicon
-from replica.limit import at_zero, log_per_replica, marked, per_replica
+from replica.limit import log_per_replica, marked, per_replica
 from replica.model import Model
 from replica.nested import Mark, NestedAverage, copies_of_group, pair_marks, simplest_pair
 from replica.passes import merge, mirror
@@ -214,7 +214,7 @@ class Derivation:
             ansatz=ansatz,
             counts={names[key]: count for key, count in self.counts.items()},
             weight_of={names[key]: limit for key, limit in limits.items()},
-            interaction=at_zero(sp.diff(self.interaction, sp.Symbol(vanishing[0])), vanishing) if discrete else self.interaction,
+            interaction=per_replica(self.interaction, vanishing),
             entropic=entropic,
             energetic=energetic,
             energetic_pairs=energetic_pairs,

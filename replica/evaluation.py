@@ -2,20 +2,20 @@ r"""Evaluate any expression of a derivation to any number of digits, with mpmath
 
 Nothing is shared with the generated kernels but the expression: every average is its own loop over a trapezoid in
 :math:`t` after :math:`z = c + 2 w \sinh t`, centred on the narrowest kink of its integrand (the root of a special
-function's argument; the width is one over its slope, smeared by the inner variables).  The step is chosen for the digits asked
-for, the range likewise; both are settable, so that the error can be read off a refinement.
+function's argument; the width is one over its slope, smeared by the inner variables).  The step is chosen for the digits
+asked for, the range likewise; both are settable, so that the error can be read off a refinement.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import mpmath
 import sympy as sp
 
-from replica.expr import Average, SiteSum
+from replica.expr import Average, SiteSum, Step, slope_and_rest
 from replica.passes import linear_arguments
 
 Environment = dict[sp.Symbol, Any]
@@ -136,33 +136,69 @@ def _site_sum(node: SiteSum, rule: OracleRule) -> Evaluator:
 
 
 def _average(node: Average, rule: OracleRule) -> Evaluator:
-    body, variance = _compile(node.body, rule), _compile(node.variance, rule)
+    steps, smooth = _steps(node)
+    body, variance = _compile(smooth, rule), _compile(node.variance, rule)
+    written = smooth.replace(lambda e: isinstance(e, SiteSum), lambda e: e.expanded())
     kinks = [
         (_compile(slope, rule), _compile(rest, rule), _compile(sp.Add(*spread), rule))
-        for slope, rest, spread, _ in linear_arguments(node.body, node.variable)
+        for slope, rest, spread, _ in linear_arguments(written, node.variable)
     ]
+    borders = [[_compile(part, rule) for part in slope_and_rest(step.args[0], node.variable)] for step in steps]
     z = node.variable
 
     def run(environment: Environment) -> Any:
         v = variance(environment)
         if v == 0:
-            return body({**environment, z: mpmath.mpf(0)})
+            return _compile(node.body.subs(z, 0), rule)(environment)
         if v < 0:
             raise ValueError(f"the variance {node.variance} of {z} is negative: the overlap matrix is not positive")
-        sd = mpmath.sqrt(v)
-        centre, width, low, high = _window(sd, [tuple(f(environment) for f in kink) for kink in kinks], rule.reach)
-        step = mpmath.mpf(rule.step)
-        first = int(mpmath.ceil(mpmath.asinh((low - centre) / (2 * width)) / step))
-        last = int(mpmath.floor(mpmath.asinh((high - centre) / (2 * width)) / step))
+        window = _window(mpmath.sqrt(v), [tuple(f(environment) for f in kink) for kink in kinks], rule.reach)
+        if borders:
+            nodes = _half_line(window, [tuple(f(environment) for f in border) for border in borders], rule.step)
+        else:
+            nodes = _whole_line(window, rule.step)
         total, local = mpmath.mpf(0), dict(environment)
-        for j in range(first, last + 1):
-            t = j * step
-            local[z] = centre + 2 * width * mpmath.sinh(t)
-            weight = mpmath.cosh(t) * mpmath.exp(-(local[z] ** 2) / (2 * v))
-            total += weight * body(local)
-        return total * 2 * width * step / mpmath.sqrt(2 * mpmath.pi * v)
+        for local[z], weight in nodes:
+            total += weight * mpmath.exp(-(local[z] ** 2) / (2 * v)) * body(local)
+        return total * rule.step / mpmath.sqrt(2 * mpmath.pi * v)
 
     return run
+
+
+def _steps(node: Average) -> tuple[list[Step], sp.Expr]:
+    """The step factors that cut the variable of an average, and the rest of its body."""
+    steps = [f for f in sp.Mul.make_args(node.body) if isinstance(f, Step) and f.has(node.variable)]
+    return steps, node.body / sp.Mul(*steps)
+
+
+def _whole_line(window: tuple[Any, Any, Any, Any], step: float) -> Iterator[tuple[Any, Any]]:
+    r"""Nodes and weights of :math:`z = c + 2 w \sinh t`, ``w`` the narrowest width."""
+    centre, width, low, high = window
+    first = int(mpmath.ceil(mpmath.asinh((low - centre) / (2 * width)) / step))
+    last = int(mpmath.floor(mpmath.asinh((high - centre) / (2 * width)) / step))
+    for j in range(first, last + 1):
+        t = mpmath.mpf(j) * step
+        yield centre + 2 * width * mpmath.sinh(t), 2 * width * mpmath.cosh(t)
+
+
+def _half_line(
+    window: tuple[Any, Any, Any, Any], borders: list[tuple[Any, Any]], step: float
+) -> Iterator[tuple[Any, Any]]:
+    r"""Nodes and weights of :math:`z = a \pm w\, e^{t - e^{-t}}` on the side of the border where all steps are 1."""
+    _, width, low, high = window
+    above = [-rest / slope for slope, rest in borders if slope > 0]
+    below = [-rest / slope for slope, rest in borders if slope < 0]
+    if above and below:
+        raise ValueError("two steps that leave an interval are not evaluated; average one of them first")
+    border, sign, end = (max(above), 1, high) if above else (min(below), -1, low)
+    length = sign * (end - border)
+    if length <= 0:
+        return
+    j = int(-mpmath.log(mpmath.mp.dps * mpmath.log(10)) / step) - 1
+    while (t := mpmath.mpf(j) * step) - mpmath.exp(-t) < mpmath.log(length / width):
+        distance = width * mpmath.exp(t - mpmath.exp(-t))
+        yield border + sign * distance, distance * (1 + mpmath.exp(-t))
+        j += 1
 
 
 def _window(sd: Any, kinks: list[tuple[Any, ...]], reach: float) -> tuple[Any, Any, Any, Any]:

@@ -304,7 +304,8 @@ def gather(expr: sp.Expr) -> sp.Expr:
     """Sums of averages over the same variable as one average of the sum."""
     if not isinstance(expr, sp.Add):
         return expr
-    rest, bodies = [], {}
+    rest: list[sp.Expr] = []
+    bodies: dict[tuple, list[sp.Expr]] = {}
     for term in expr.args:
         coefficient, binder = term.as_independent(Average, SiteSum, as_Add=False)
         if isinstance(binder, (Average, SiteSum)):

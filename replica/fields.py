@@ -207,7 +207,8 @@ class FieldTree:
             if t == s:
                 loads[t] = sp.Integer(1)
             elif cov is not None and (rest := sp.cancel(self.definitions.expand(cov - state.covariance(s, t)))) != 0:
-                loads[t] = self.definitions.name(f"l_{node.name}_{s}_{t}{'_own' if own else ''}", self.definitions.expand(rest / variance))
+                load = self.definitions.expand(rest / variance)
+                loads[t] = self.definitions.name(f"l_{node.name}_{s}_{t}{'_own' if own else ''}", load)
                 full = {**full, (min(s, t), max(s, t)): cov}
         self.variables[node.name].append(Variable(z, variance))
         return state.loaded(z, variance, loads, full)

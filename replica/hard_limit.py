@@ -1,10 +1,10 @@
 r"""The load at which the overlap of two solutions reaches 1, beyond which there is no replica-symmetric saddle.
 
-With :math:`\epsilon = 1 - q \to 0` the constraint hardens, :math:`M(a/\sqrt\epsilon) \to a\,\theta(a)/\sqrt\epsilon`, and
-both sides of the saddle equation :math:`\hat q(q) = \alpha \langle\langle g_a g_b \rangle\rangle` diverge alike; their
-ratio is the limit.  For spherical weights it is Gardner's capacity; for discrete weights the entropy vanishes at a
-smaller load, and the other side hardens too, :math:`\tanh^2(z) \to 1 - 2\delta(z)`.  Averages of polynomials on a half line follow from Stein's lemma,
-:math:`E[z f] = v E[f']`, so that the result is in closed form.
+With :math:`\epsilon = 1 - q \to 0` the constraint hardens, :math:`M(a/\sqrt\epsilon) \to a\,\theta(a)/\sqrt\epsilon`,
+and both sides of the saddle equation :math:`\hat q(q) = \alpha \langle\langle g_a g_b \rangle\rangle` diverge alike;
+their ratio is the limit.  For spherical weights it is Gardner's capacity; for discrete weights the entropy vanishes at a
+smaller load, and the other side hardens too, :math:`\tanh^2(z) \to 1 - 2\delta(z)`.  Averages of polynomials on a half
+line follow from Stein's lemma, :math:`E[z f] = v E[f']`, so that the result is in closed form.
 """
 
 from __future__ import annotations
@@ -69,5 +69,6 @@ def half_line_average(body: sp.Expr, z: sp.Symbol, v: sp.Expr) -> sp.Expr:
     moments = [Average(step, z, v), v * slope * Average(Delta(step.args[0]), z, v)]
     while len(moments) <= polynomial.degree():
         k = len(moments)
-        moments.append(v * ((k - 1) * moments[k - 2] + slope * (-slope * rest) ** (k - 1) * Average(Delta(step.args[0]), z, v)))
+        border = slope * (-slope * rest) ** (k - 1) * Average(Delta(step.args[0]), z, v)
+        moments.append(v * ((k - 1) * moments[k - 2] + border))
     return sp.Add(*(c * moments[k] for (k,), c in polynomial.terms()))

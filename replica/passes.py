@@ -16,7 +16,20 @@ from __future__ import annotations
 
 import sympy as sp
 
-from replica.expr import SPECIAL, Average, Delta, H, Log2Cosh, LogH, Mills, MillsExcess, SiteSum, Step, TwoCosh, slope_and_rest
+from replica.expr import (
+    SPECIAL,
+    Average,
+    Delta,
+    H,
+    Log2Cosh,
+    LogH,
+    Mills,
+    MillsExcess,
+    SiteSum,
+    Step,
+    TwoCosh,
+    slope_and_rest,
+)
 from replica.fields import Definitions
 
 TILTS = (H, TwoCosh, sp.exp)

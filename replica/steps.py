@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from replica.limit import per_replica
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -52,7 +50,8 @@ def steps_of(derivation: Derivation, result: FreeEntropy) -> tuple[Step, ...]:
     replicated = sp.Symbol("G_I") + sp.Symbol("G_S") + alpha * sp.Symbol("G_E")
     pairs = -sp.Add(*(n * derivation.overlaps[k] * derivation.conjugates[k] for k, n in derivation.counts.items()))
     if discrete:
-        trace, definitions = derivation.weights.average, {**energetic_defs, **derivation.weights.nested.fields.definitions.table}
+        trace = derivation.weights.average
+        definitions = {**energetic_defs, **derivation.weights.nested.fields.definitions.table}
         entropic_n, entropic_limit = sp.log(trace), derivation.weights.log
         interaction_n = derivation.interaction
     else:
@@ -112,9 +111,3 @@ def steps_of(derivation: Derivation, result: FreeEntropy) -> tuple[Step, ...]:
             tuple(result.definitions.items()),
         ),
     )
-
-
-def pair_limits(derivation: Derivation) -> dict[str, sp.Expr]:
-    """Number of pairs per replica in the limit, by overlap name."""
-    vanishing = derivation.ansatz.vanishing
-    return {derivation.overlaps[k].name: per_replica(n, vanishing) for k, n in derivation.counts.items()}

@@ -91,12 +91,17 @@ def _derive(args: Namespace) -> int:
     if args.steps and args.format == "python":
         raise InputError("--steps has no python format: use text or latex")
     model, ansatz = zoo_model(args.model), zoo_ansatz(args.ansatz)
+    if args.format == "python":
+        from saddle.kernel_source import kernel_source
+
+        _say(kernel_source(model, ansatz))
+        return OK
     derived = replica.derive(model, ansatz)
     if args.steps:
         write = _latex_step if args.format == "latex" else _text_step
         _say("\n\n".join(write(step) for step in derived.steps))
     else:
-        _say({"latex": derived.latex, "text": derived.text, "python": derived.python}[args.format]())
+        _say({"latex": derived.latex, "text": derived.text}[args.format]())
     return OK
 
 

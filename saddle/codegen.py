@@ -28,8 +28,8 @@ _SHARPEST = 1e-15
 """Width in standard deviations below which a kink is a jump in double precision."""
 _STRIDES = ((8.0, 1), (3.4, 2), (1.2, 3))
 """Strides through a table of quarter steps, by the distance in standard deviations of the centre from the bulk.  Off
-the real axis by an angle ``a`` the weight around a centre at distance ``c`` grows like exp(c^2/2 sin^2 a / cos 2a), so that a
-given accuracy needs a smaller step the farther the centre is: these keep the error of a centre at 0."""
+the real axis by an angle ``a`` the weight around a centre at distance ``c`` grows like exp(c^2/2 sin^2 a / cos 2a), so
+that a given accuracy needs a smaller step the farther the centre is: these keep the error of a centre at 0."""
 _NO_VARIANCE = 1e-280
 """Variance below which a variable is fixed (its inverse would overflow)."""
 _LOG_OF = {H: LogH, TwoCosh: Log2Cosh}
@@ -230,11 +230,11 @@ class KernelWriter:
         groups: dict[tuple, list[sp.Symbol]] = {}
         for name, (tilts, _) in stripped.items():
             groups.setdefault(tuple(sorted(tilts.items(), key=str)), []).append(name)
-        for tilts, names in groups.items():
-            exponent = sp.Add(*(power * log_tilt(tilt) for tilt, power in tilts)).xreplace(special)
-            exponent_name = self._statements([exponent])[0] if tilts else sp.Integer(0)
+        for powers, names in groups.items():
+            exponent = sp.Add(*(power * log_tilt(tilt) for tilt, power in powers)).xreplace(special)
+            exponent_name = self._statements([exponent])[0] if powers else sp.Integer(0)
             weight = self._fresh("weight")
-            shift = f" + {text(exponent_name)}" if tilts else ""
+            shift = f" + {text(exponent_name)}" if powers else ""
             inner.add(f"{text(weight)} = C[i_{tag}] * math.exp(-{text(z)} * {text(z)} * half_{tag}{shift})")
             values = self._statements([stripped[name][1].xreplace(special) for name in names])
             for name, value in zip(names, values, strict=True):
@@ -243,17 +243,17 @@ class KernelWriter:
 
     def _special(self, exprs: list[sp.Expr]) -> dict[sp.Expr, sp.Symbol]:
         """Emit one call per distinct argument of a special function; return the names of their values."""
-        z = next(reversed(self.scopes)).symbols
+        local = self.scopes[-1].symbols
         arguments: dict[tuple[type, sp.Expr], set[type]] = {}
         for expr in exprs:
             for node in sorted(expr.atoms(*_GAUSSIAN_TAIL, *_ISING), key=sp.default_sort_key):
-                family = H if isinstance(node, _GAUSSIAN_TAIL) else TwoCosh
+                family: type = H if isinstance(node, _GAUSSIAN_TAIL) else TwoCosh
                 arguments.setdefault((family, node.args[0]), set()).add(_LOG_OF.get(node.func, node.func))
         names: dict[sp.Expr, sp.Symbol] = {}
         for (family, argument), used in sorted(arguments.items(), key=lambda item: sp.default_sort_key(item[0][1])):
             known = {k: v for scope in self.scopes for k, v in scope.special.get(argument, {}).items()}
             if not used <= {node.func for node in known}:
-                value = self._define(self._linear(argument, z), "a")
+                value = self._define(self._linear(argument, local), "a")
                 known = self._call(family, argument, value, used)
             names |= known
         return names

@@ -118,7 +118,8 @@ def _solve(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress
 
     points: list[Result] = []
     for row in product(**_ranges(args)):
-        point = saddle.solve((model, ansatz), start=args.start, tolerance=args.tolerance, **row)
+        parameters: dict[str, Any] = dict(row)
+        point = saddle.solve((model, ansatz), start=args.start, tolerance=args.tolerance, **parameters)
         points.append(point)
         if progress is not None:
             progress(point)

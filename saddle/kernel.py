@@ -26,11 +26,7 @@ if TYPE_CHECKING:
     from replica.ansatz import Ansatz
     from replica.model import Model
 
-_SHAPING = (
-    "replica/ansatz.py replica/derivation.py replica/determinant.py replica/expr.py replica/fields.py "
-    "replica/free_entropy.py replica/hard_limit.py replica/limit.py replica/model.py replica/nested.py replica/parse.py "
-    "replica/passes.py saddle/codegen.py saddle/kernel.py saddle/kernel_source.py saddle/special.py"
-).split()
+_SHAPING = ("codegen.py", "kernel.py", "kernel_source.py", "special.py")
 
 
 def cache_folder() -> Path:
@@ -58,11 +54,11 @@ def _sources_digest() -> str:
     """Hash of everything besides the recipe that shapes a kernel."""
     import replica
 
-    root = Path(str(replica.__file__)).parent.parent
+    derivation = sorted(Path(str(replica.__file__)).parent.glob("*.py"))
+    generation = [Path(__file__).parent / name for name in _SHAPING]
     digest = hashlib.sha256()
-    for name in _SHAPING:
-        path = root / name
-        digest.update(path.read_bytes() if path.exists() else b"")
+    for path in (*derivation, *generation):
+        digest.update(path.read_bytes())
     for package in ("sympy", "numba", "numpy"):
         digest.update(f"{package} {metadata.version(package)}".encode())
     digest.update(sys.version.encode())

@@ -158,7 +158,9 @@ class Layout:
                 [self._left(e) for e, _ in self._replicons().values()]
                 + [self.definitions.total_derivative(energetic[0], sp.Symbol(c)) for c in self.constraint],
             ),
-            self._writer("weights_observables", self.weights_parameters, [self._left(w) for _, w in self._replicons().values()]),
+            self._writer(
+                "weights_observables", self.weights_parameters, [self._left(w) for _, w in self._replicons().values()]
+            ),
             self._writer(
                 "interaction", self.all_parameters, [self.f.interaction, *(self.f.weight_of[k] for k in self.active)]
             ),

@@ -34,8 +34,11 @@ _PLAIN = Rule()
 
 @dataclass(frozen=True)
 class Place:
-    """The overlaps at some coordinates: the pivots and what is left to 1, both free of cancellation, and the derivative
-    ``chain`` of the unknowns (free overlaps, imposed conjugates) in the coordinates."""
+    """The overlaps at some coordinates.
+
+    ``pivots`` and ``remaining`` (what is left to 1) are free of cancellation; ``chain`` is the derivative of the unknowns
+    (free overlaps, imposed conjugates) in the coordinates.
+    """
 
     overlaps: dict[str, float]
     pivots: dict[str, float]

@@ -7,6 +7,7 @@ and slope that lie between solved points, which are located by minimisation over
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,8 @@ from functools import cached_property
 from typing import Any
 
 from saddle.results import SaddlePoint
-from saddle.solving import Setting, reference_point, solve_point
+from saddle.setting import Setting
+from saddle.solving import reference_point, solve_point
 
 Progress = Callable[[SaddlePoint], None]
 
@@ -97,7 +99,7 @@ class Profile:
         """The zero of the slope with the largest entropy in the range, None if the range holds no maximum."""
         grid = self._grid(distances, distances[-1]) if distances else []
         maxima = []
-        for left, right in zip(grid, grid[1:], strict=False):
+        for left, right in itertools.pairwise(grid):
             if _slope(left) > 0.0 >= _slope(right):
                 maxima.append(self._root(left.parameters["distance"], right.parameters["distance"]))
         return max(maxima, key=lambda d: self.at(d).free_entropy, default=None)

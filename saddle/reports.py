@@ -16,7 +16,8 @@ from replica.model import Model
 from saddle.curve import Curve
 from saddle.profile import Profile
 from saddle.results import SaddlePoint, Status
-from saddle.solving import DEFAULT_TOLERANCE, Setting, solve_point
+from saddle.setting import Setting
+from saddle.solving import DEFAULT_TOLERANCE, solve_point
 
 Progress = Callable[[SaddlePoint], None]
 Numbers = float | Iterable[float]

@@ -21,7 +21,8 @@ from replica.model import Model
 from saddle.curve import Curve
 from saddle.problem import Problem
 from saddle.results import Iteration, SaddlePoint, Status, Threshold
-from saddle.solving import DEFAULT_TOLERANCE, Setting, problem_of, solve_point
+from saddle.setting import Setting
+from saddle.solving import DEFAULT_TOLERANCE, problem_of, solve_point
 
 Progress = Callable[[Any], None]
 
@@ -110,7 +111,7 @@ def _thresholds(
     """One threshold, or a curve of them."""
     single = isinstance(values, (int, float))
     points = []
-    for value in [values] if single else list(values):  # type: ignore[list-item, arg-type]
+    for value in [values] if single else list(values):  # type: ignore[arg-type]
         point = _threshold(name, fixed, sought, setting, float(value), start, tolerance)  # type: ignore[arg-type]
         points.append(point)
         if progress is not None:
@@ -199,9 +200,8 @@ def _zero_entropy(line: _Line, start: Any) -> Threshold:
     if here is not None and abs(here.point.free_entropy) <= 2 * here.point.error:
         return _found(line, here, tuple(log))
     message = f"The zero of the entropy was not reached in {_MOST_STEPS} steps; it lies between {low:g} and {high:g}."
-    return line.result(
-        math.nan, math.nan, Status.NOT_CONVERGED, message, iterations=tuple(log), residual=math.nan, quadrature_error=math.nan
-    )
+    unknown = {"residual": math.nan, "quadrature_error": math.nan}
+    return line.result(math.nan, math.nan, Status.NOT_CONVERGED, message, iterations=tuple(log), **unknown)
 
 
 def _size(step: _Step) -> float:

@@ -74,6 +74,9 @@ def true_franz_parisi(model: Any, point: saddle.SaddlePoint) -> Any:
         # Where the pivot is below the rounding of q, the entropy does not depend on it.
         values[pivot.variance.name] = max(values["q"] - explained, mpmath.mpf(10) ** -20)
         values["q"] = explained + values[pivot.variance.name]
+        # The same holds for the variance of the conjugates, which vanishes with them.
+        weights = sp.Symbol("wv_cluster_probe")
+        values[weights.name] = max(evaluate(derived.definitions[weights], values, {}, DIGITS), mpmath.mpf(0))
         total = derived.interaction + derived.entropic + sp.Symbol("alpha") * derived.energetic
         return evaluate(total, values, derived.definitions, DIGITS)
 
@@ -165,13 +168,20 @@ def main() -> int:
         if row is not None:
             rows.append(row)
             print(f"{len(rows)} {row['ansatz']} true {row['true_error']:.1e} claimed {row['claimed_error']:.1e}", flush=True)
+            if options.out and len(rows) % 20 == 0:
+                write(options.out, rows)
     verdict = summary(rows)
     print(json.dumps(verdict, indent=1))
     if options.out:
-        versions = {name: metadata.version(name) for name in ("numba", "numpy", "sympy", "mpmath")}
-        document = {"date": str(datetime.date.today()), "digits": DIGITS, "versions": versions, **verdict, "rows": rows}
-        options.out.write_text(json.dumps(document, indent=1) + "\n")
+        write(options.out, rows)
     return int(verdict["not_covered"] > 0 or verdict["beyond_promise"] > 0)
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write the document of the rows so far."""
+    versions = {name: metadata.version(name) for name in ("numba", "numpy", "sympy", "mpmath")}
+    document = {"date": str(datetime.date.today()), "digits": DIGITS, "versions": versions, **summary(rows), "rows": rows}
+    path.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,167 @@
+r"""What a solved state is worth: the result with its value, its errors and its status, or the reason for none.
+
+The value is taken from a refined rule at the solution; its difference to the plain rule is the quadrature error.  To it add
+the rounding of the terms that the entropy is the sum of, and what the uncertainty of a reference's order parameters does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from replica.ansatz import conjugate
+from saddle.newton import Attempt
+from saddle.problem import Problem, State
+from saddle.quadrature import Rule
+from saddle.results import Iteration, SaddlePoint, Status
+from saddle.setting import Setting
+
+_EPS = float(np.finfo(float).eps)
+_ROUNDING = 16 * _EPS
+_SENSITIVITY_RULE = Rule(0.25, 8.0)
+
+
+def finished(
+    setting: Setting,
+    problem: Problem,
+    values: Mapping[str, float],
+    reference: SaddlePoint | None,
+    state: State,
+    iterations: tuple[Iteration, ...],
+    tolerance: float,
+) -> SaddlePoint:
+    """The result at a solved state: the value by the refined rule, with its errors, checked against its bound."""
+    refined = problem.state(state.coordinates, setting.rule.refined(), jacobian=False)
+    if refined is None or not math.isfinite(refined.free_entropy):
+        return not_converged(setting, values, Attempt(state, iterations, False), tolerance)
+    value = refined.free_entropy
+    quadrature = abs(value - state.free_entropy)
+    error = quadrature + _ROUNDING * refined.scale + _reference_error(problem, state, reference)
+    observables = _observables(setting, problem, values, state)
+    bound = observables.get("bound")
+    if isinstance(bound, float) and value > bound + 10 * error + 1e-12:
+        message = f"The solution found has entropy {value:.12g} above the bound {bound:.12g}: a spurious branch."
+        return without_value(setting, values, Status.NOT_CONVERGED, message, iterations, tolerance)
+    negative = setting.model.weights.discrete and value < -error
+    status = Status.NEGATIVE_ENTROPY if negative else Status.CONVERGED
+    return SaddlePoint(
+        model=setting.model.name,
+        ansatz=setting.ansatz.name,
+        parameters=dict(values),
+        order_parameters=_order_parameters(problem, state),
+        free_entropy=value,
+        residual=state.residual,
+        quadrature_error=quadrature,
+        error=error,
+        status=status,
+        message=_message(status, state.residual),
+        iterations=iterations,
+        observables=observables,
+        warnings=_warnings(observables),
+        kernel=setting.key,
+        rule=str(setting.rule),
+        tolerance=tolerance,
+    )
+
+
+def _message(status: Status, residual: float) -> str:
+    if status is Status.NEGATIVE_ENTROPY:
+        return f"Solved to residual {residual:.1e}; the entropy is negative: typically there is no such configuration."
+    return f"Solved to residual {residual:.1e}."
+
+
+def _warnings(observables: Mapping[str, Any]) -> tuple[str, ...]:
+    if observables.get("stable") is False:
+        return ("The replica-symmetric saddle is unstable here (negative replicon): replica symmetry is broken.",)
+    return ()
+
+
+def _observables(
+    setting: Setting, problem: Problem, values: Mapping[str, float], state: State
+) -> dict[str, float | bool | None]:
+    """What the ansatz adds to a row: slope and bound, or overlap, distance and stability."""
+    if setting.ansatz.imposed:
+        name = setting.ansatz.imposed[0]
+        bound = setting.model.weights.distance_bound(values["distance"])
+        return {"slope": -2.0 * problem.slope(state, name), "bound": bound}
+    (name,) = problem.active
+    replicon = problem.observables(state, setting.rule)["replicons"][name]
+    overlap = state.overlaps[name]
+    return {"overlap": overlap, "distance": (1.0 - overlap) / 2, "replicon": replicon, "stable": bool(replicon > 0.0)}
+
+
+def _order_parameters(problem: Problem, state: State) -> dict[str, float]:
+    ordered: dict[str, float] = {}
+    for name in problem.active:
+        ordered[name] = state.overlaps[name]
+        ordered[conjugate(name)] = state.conjugates[conjugate(name)]
+    for name in problem.meta["given"]:
+        ordered[name] = problem.given[name]
+        ordered[conjugate(name)] = problem.given[conjugate(name)]
+    return ordered
+
+
+def _reference_error(problem: Problem, state: State, reference: SaddlePoint | None) -> float:
+    """What the uncertainty of the reference's order parameters does to the free entropy, which is not stationary there."""
+    if reference is None:
+        return 0.0
+    total, here = 0.0, problem.state(state.coordinates, _SENSITIVITY_RULE, jacobian=False)
+    for name, value in problem.given.items():
+        shift = 1e-9 * max(abs(value), 1e-3)
+        moved = Problem(problem.kernel, problem.parameters, {**problem.given, name: value - shift})
+        there = moved.state(state.coordinates, _SENSITIVITY_RULE, jacobian=False)
+        if here is not None and there is not None and math.isfinite(there.free_entropy):
+            slope = abs(there.free_entropy - here.free_entropy) / shift
+            total += slope * (4 * _EPS * max(1.0, abs(value)) + 4 * reference.residual)
+    return total
+
+
+def not_converged(
+    setting: Setting, values: Mapping[str, float], attempt: Attempt, tolerance: float
+) -> SaddlePoint:
+    """The result of an iteration that failed, with what stopped it."""
+    state = attempt.state
+    if state is None or not math.isfinite(state.residual):
+        message = "Not converged: the iteration left the domain where the overlap matrix is positive."
+    elif state.orientation < 0 and attempt.converged:
+        message = "Not converged: only a solution past a fold was found, which is not the physical branch."
+    else:
+        message = f"Not converged: the residual is {state.residual:.1e}, above the tolerance {tolerance:.1e}."
+    return without_value(setting, values, Status.NOT_CONVERGED, message, attempt.iterations, tolerance)
+
+
+def without_value(
+    setting: Setting,
+    values: Mapping[str, float],
+    status: Status,
+    message: str,
+    iterations: tuple[Iteration, ...],
+    tolerance: float,
+) -> SaddlePoint:
+    """The result at a point without a value: its status and message, and how far the iteration came."""
+    last = iterations[-1].residual if iterations else math.nan
+    names = [conjugate(k) if hat else k for k in setting.ansatz.names().values() for hat in (False, True)]
+    keys = ("slope", "bound") if setting.ansatz.imposed else ("overlap", "distance", "replicon", "stable")
+    observables: dict[str, float | bool | None] = dict.fromkeys(keys)
+    if setting.ansatz.imposed:
+        observables["bound"] = setting.model.weights.distance_bound(values["distance"])
+    return SaddlePoint(
+        model=setting.model.name,
+        ansatz=setting.ansatz.name,
+        parameters=dict(values),
+        order_parameters=dict.fromkeys(names, math.nan),
+        free_entropy=math.nan,
+        residual=last,
+        quadrature_error=math.nan,
+        error=math.nan,
+        status=status,
+        message=message,
+        iterations=iterations,
+        observables=observables,
+        kernel=setting.key,
+        rule=str(setting.rule),
+        tolerance=tolerance,
+    )

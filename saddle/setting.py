@@ -1,0 +1,116 @@
+"""A model under an ansatz as a solver sees it: its kernel, its parameters by name, and what they may be.
+
+Everything is plain data until the kernel is asked for; finding a compiled kernel needs no derivation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
+from typing import Any
+
+from replica import zoo
+from replica.ansatz import Ansatz
+from replica.errors import InputError
+from replica.model import Model
+from saddle.kernel import kernel_key, load_kernel
+from saddle.quadrature import Rule
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A model under an ansatz, with what is needed to solve it: plain data until the kernel is asked for."""
+
+    model: Model
+    ansatz: Ansatz
+
+    @classmethod
+    def of(cls, target: Any) -> Setting:
+        """The setting of a free entropy, or of a (model, ansatz) pair of objects or names."""
+        if isinstance(target, tuple) and len(target) == 2:
+            model, ansatz = target
+        elif hasattr(target, "model") and hasattr(target, "ansatz"):
+            model, ansatz = target.model, target.ansatz
+        else:
+            raise InputError("Solve what replica.derive returned, or a pair (model, ansatz).")
+        model = zoo.model(model) if isinstance(model, str) else model
+        ansatz = zoo.ansatz(ansatz) if isinstance(ansatz, str) else ansatz
+        if ansatz.multiplicities:
+            raise InputError(
+                f"The ansatz {ansatz.name} is derived but has no solver yet; rs and franz-parisi can be solved."
+            )
+        return cls(model, ansatz)
+
+    @cached_property
+    def kernel(self) -> ModuleType:
+        """The compiled kernel module."""
+        return load_kernel(self.model, self.ansatz)
+
+    @property
+    def key(self) -> str:
+        """Key of the kernel."""
+        return kernel_key(self.model, self.ansatz)
+
+    @property
+    def rule(self) -> Rule:
+        """The plain quadrature rule: finer where only one-dimensional integrals are needed."""
+        return Rule(0.1) if not self.ansatz.imposed else Rule()
+
+    @property
+    def reference(self) -> Setting | None:
+        """The setting that this one is conditioned on."""
+        return Setting(self.model, zoo.ansatz(self.ansatz.reference)) if self.ansatz.reference else None
+
+    def parameter_names(self) -> list[str]:
+        """Names of the parameters, in the order of rows: load, margins, distance."""
+        names = [
+            prefix + name
+            for prefix in dict.fromkeys(["", *(prefix for _, prefix in self.ansatz.prefixes)])
+            for name in self.model.constraint.parameters
+        ]
+        return ["alpha", *names, *(["distance"] if self.ansatz.imposed else [])]
+
+    def resolve(self, given: Mapping[str, Any], tolerance: float) -> dict[str, float]:
+        """Every parameter as a number, checked; ``"max"`` as a reference margin becomes the maximal margin."""
+        names = self.parameter_names()
+        if missing := [name for name in names if name not in given]:
+            raise InputError(f"The ansatz {self.ansatz.name} needs {missing[0]}=.")
+        if extra := [name for name in given if name not in names]:
+            raise InputError(f"The ansatz {self.ansatz.name} takes no {extra[0]}; it takes {', '.join(names)}.")
+        if not 0.0 < tolerance < 1e-2:
+            raise InputError(f"tolerance = {tolerance!r} must be a positive number below 0.01.")
+        values: dict[str, float] = {}
+        for name in names:
+            value = given[name]
+            if value == "max" and name.startswith("reference_"):
+                from saddle.thresholds import maximal_margin
+
+                if not self.model.weights.discrete:
+                    raise InputError(
+                        f"{name} = max is singular for {self.model.weights.name} weights: their overlap tends to 1 there; "
+                        "give a number below the maximal margin."
+                    )
+                value = maximal_margin(self.model, values["alpha"], tolerance)
+            values[name] = _number(name, value)
+        _check_domain(values)
+        return values
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} = {value!r} is not a number.") from None
+    if not math.isfinite(number):
+        raise InputError(f"{name} = {value!r} must be a finite number.")
+    return number
+
+
+def _check_domain(values: Mapping[str, float]) -> None:
+    if values["alpha"] <= 0.0:
+        raise InputError(f"alpha = {values['alpha']:g} must be positive.")
+    if "distance" in values and not 0.0 < values["distance"] < 0.5:
+        raise InputError(f"distance = {values['distance']:g} must lie between 0 and 1/2, both excluded.")
