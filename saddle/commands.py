@@ -14,7 +14,7 @@ import saddle
 from replica.errors import InputError
 from saddle.options import COMPUTING, parse
 from saddle.ranges import product
-from saddle.results import Result
+from saddle.results import Result, SaddlePoint, Status
 
 if TYPE_CHECKING:
     from saddle.curve import Curve
@@ -116,13 +116,15 @@ def _settings(args: argparse.Namespace, progress: Progress | None) -> dict[str, 
 def _solve(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Curve:
     from saddle.curve import Curve
 
-    points: list[Result] = []
+    points: list[SaddlePoint] = []
     for row in product(**_ranges(args)):
         parameters: dict[str, Any] = dict(row)
         point = saddle.solve((model, ansatz), start=args.start, tolerance=args.tolerance, **parameters)
         points.append(point)
         if progress is not None:
             progress(point)
+    if all(point.status is Status.NO_SADDLE and point.window is None for point in points):
+        raise InputError(f"No saddle at any point asked for: {points[0].message}")
     return Curve(tuple(points))
 
 

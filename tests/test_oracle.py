@@ -1,0 +1,46 @@
+"""Claimed errors cover the true ones: a subset against mpmath at 30 digits, and the committed whole."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="module")
+def accuracy() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("accuracy", HERE / "benchmarks" / "accuracy.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("index", [0, 3, 6, 9, 12, 15, 18, 21, 1, 4, 8, 11, 14, 17])
+def test_claimed_error_covers_the_true_one(accuracy: ModuleType, index: int) -> None:
+    row = accuracy.compare(index + 1000)
+    if row is None:
+        pytest.skip("no saddle at this point")
+    assert row["covered"], row
+    assert row["true_error"] <= row["allowed"]
+    assert row["claimed_error"] < 1e-10
+
+
+def test_committed_result() -> None:
+    """The whole check, run by tests/benchmarks/accuracy.py."""
+    document = json.loads((HERE / "benchmarks" / "accuracy.json").read_text())
+    assert document["points"] >= 300 and document["points"] == len(document["rows"])
+    assert document["not_covered"] == document["beyond_promise"] == 0
+    assert document["median_ratio"] < 1000 or document["median_claimed_error"] < 1e-13
+
+
+@pytest.mark.full
+def test_whole_accuracy_check(accuracy: ModuleType) -> None:
+    rows = [row for row in map(accuracy.compare, range(2000, 2330)) if row is not None]
+    verdict = accuracy.summary(rows)
+    assert verdict["not_covered"] == verdict["beyond_promise"] == 0, verdict
