@@ -117,6 +117,10 @@ class Problem:
         self.unknown = self.free + ([conjugate(k) for k in self.imposed] if self.discrete else [])
         self._own_pivots: list[str] = meta["own_pivots"]
         self._index = {name: i for i, name in enumerate(self.active)}
+        self._free_at = np.array([self._index[k] for k in self.free], dtype=int)
+        self._free_rows = self._free_at[:, None]
+        self._imposed_at = np.array([self._index[k] for k in self.imposed], dtype=int)
+        self._unit_columns = np.eye(len(self.active))[:, self._free_at]
         self._tail = [self.parameters[k] for k in meta["multiplicities"]]
         self._constraint = [self.parameters[k] for k in meta["constraint"]]
         self._given_overlaps = [self.given[k] for k in meta["given"]]
@@ -161,7 +165,8 @@ class Problem:
     def _pivot_table(self, overlaps: Mapping[str, float]) -> list[tuple[float, float, list[float]]]:
         """For every pivot: explained variance, what is left, gradient of the explained in the free overlaps."""
         width = 2 + len(self.free)
-        arguments = [*(overlaps.get(k, 0.0) for k in self.active), *self._given_overlaps]
+        given = (overlaps.get(k, value) for k, value in zip(self.meta["given"], self._given_overlaps, strict=True))
+        arguments = [*(overlaps.get(k, 0.0) for k in self.active), *given]
         values = self.call("pivots", arguments, width * len(self.pivots), _PLAIN).tolist()
         return [
             (values[i], values[i + 1], values[i + 2 : i + width]) for i in range(0, width * len(self.pivots), width)
@@ -196,9 +201,13 @@ class Problem:
     def to_coordinates(self, values: Mapping[str, float]) -> Vector:
         """Coordinates of a set of order parameters (free overlaps, and conjugates of imposed ones).
 
-        Overlaps on or outside the border of the domain are moved just inside.
+        Values may come from other parameters of the problem: where they hold their own imposed and given overlaps, the
+        coordinates are those of that point, so that a neighbour's solution stays inside the domain.  Overlaps on or outside
+        the border are moved just inside.
         """
-        overlaps = {k: self.parameters[k] for k in self.imposed} | {k: values[k] for k in self.free}
+        overlaps = {k: self.parameters[k] for k in self.imposed} | {
+            k: values[k] for k in (*self.active, *self.meta["given"]) if k in values
+        }
         table = dict(zip(self.pivots, self._pivot_table(overlaps), strict=True))
         x = []
         for name in self.free:
@@ -275,27 +284,26 @@ class Problem:
         residuals = np.array([overlaps[k] for k in self.active]) - weights[1 : n + 1]
         if not jacobian:
             return residuals, None, 1.0
-        free = [self._index[k] for k in self.free]
-        imposed = [self._index[k] for k in self.imposed]
-        d_pairs = self.alpha * slopes.reshape(n, n)
+        m = len(self.free)
+        d_pairs = self.alpha * slopes.reshape(n, n)[self._free_rows, self._free_at]
         d_weights = weights[n + 1 :].reshape(n, n)
         matrix = np.empty((n, n))
-        matrix[:, : len(free)] = np.eye(n)[:, free] - d_weights[:, free] @ d_pairs[np.ix_(free, free)]
-        matrix[:, len(free) :] = -d_weights[:, imposed]
-        return residuals, matrix, float(np.sign(np.linalg.det(matrix))) * (-1.0) ** len(imposed)
+        matrix[:, :m] = self._unit_columns - d_weights[:, self._free_at] @ d_pairs
+        matrix[:, m:] = -d_weights[:, self._imposed_at]
+        return residuals, matrix, math.copysign(1.0, (-1.0) ** (n - m) * np.linalg.det(matrix))
 
     def _continuous(
         self, overlaps: dict, pairs: Vector, slopes: Vector, weights: Vector, jacobian: bool
     ) -> tuple[Vector, Vector | None, float]:
         """Residuals ``alpha A(Q) - Qhat(Q)``, relative, and their derivatives in the free overlaps."""
         n = len(self.active)
-        free = [self._index[k] for k in self.free]
+        free = self._free_at
         target = weights[1 : n + 1][free]
         size = 1.0 + np.abs(target)
         residuals = (self.alpha * pairs[free] - target) / size
         if not jacobian:
             return residuals, None, 1.0
-        d_pairs = self.alpha * slopes.reshape(n, n)[np.ix_(free, free)]
+        d_pairs = self.alpha * slopes.reshape(n, n)[self._free_rows, free]
         d_target = weights[n + 1 :].reshape(n, len(free))[free]
         outer = (residuals * np.sign(target) / size)[:, None] * d_target
         orientation = float(np.sign(np.linalg.det(d_pairs - d_target) * np.linalg.det(-d_target)))

@@ -171,10 +171,12 @@ def _from_start(
         raise InputError(f"start has no order parameter {unknown[0]!r} here; they are {', '.join(sorted(names))}.")
     if bad := [name for name, value in known.items() if not math.isfinite(value)]:
         raise InputError(f"start has {bad[0]} = {known[bad[0]]}; it must be a finite number.")
-    origin = FixedPoint(problem, rule)
-    if not origin.alive:
-        return None
-    x = problem.to_coordinates({**origin.overlaps, **origin.conjugates, **known})
+    if not {*problem.unknown} <= known.keys():
+        origin = FixedPoint(problem, rule)
+        if not origin.alive:
+            return None
+        known = {**origin.overlaps, **origin.conjugates, **known}
+    x = problem.to_coordinates(known)
     return newton(problem, x, rule, tolerance)
 
 
