@@ -136,6 +136,11 @@ def species_below(node: Node) -> list[str]:
     return list(dict.fromkeys(leaf.species for _, leaf in leaf_paths(node)))
 
 
+def anchors_of(node: Node) -> list[str]:
+    """The species of the anchors among the children of a node."""
+    return [child.species for _, child in node.groups if isinstance(child, Leaf) and child.anchor]
+
+
 @cache
 def multiplicity(text: str) -> Expr:
     """The multiplicity as a sympy expression."""
@@ -208,6 +213,29 @@ def check_tree(ansatz: Ansatz) -> None:
     for path, leaf in leaf_paths(ansatz.tree):
         if leaf.anchor and multiplicity(nodes_along(ansatz.tree, path)[-1].groups[path[-1]][0]) != 1:
             raise UnsupportedAnsatz(f"The anchor {leaf.species} of the ansatz {ansatz.name} must have multiplicity 1.")
+    _check_regression(ansatz, counts)
+
+
+def _check_regression(ansatz: Ansatz, counts: dict[Key, Expr]) -> None:
+    """Refuse a tree in which some overlap would have no variable of its own to come from."""
+    anchors: dict[str, set[str]] = {}
+    for path, _ in leaf_paths(ansatz.tree):
+        for node in nodes_along(ansatz.tree, path):
+            anchors.setdefault(node.name, set()).update(anchors_of(node))
+    for name, species in anchors.items():
+        if len(species) > 1:
+            raise UnsupportedAnsatz(f"The node {name} of the ansatz {ansatz.name} has two anchors; it takes one.")
+        if any((name, s, s) in counts for s in species):
+            raise UnsupportedAnsatz(
+                f"The anchor of the node {name} of the ansatz {ansatz.name} has replicas of its own species beside it; "
+                "give it a node of its own."
+            )
+    for name, s, t in counts:
+        if s != t and not ({s, t} & anchors[name] or {(name, s, s), (name, t, t)} & counts.keys()):
+            raise UnsupportedAnsatz(
+                f"The species {s} and {t} of the ansatz {ansatz.name} meet at the node {name} once each; declare one of "
+                "them as an anchor."
+            )
 
 
 def prune(tree: Node, vanishing: str) -> Node:

@@ -290,14 +290,26 @@ def field_derivative(factor: sp.Expr, field: sp.Symbol, order: int) -> sp.Expr:
 
 
 def canonical(expr: sp.Expr) -> sp.Expr:
-    """Logarithms of special functions as functions of their own, and every special argument over one denominator."""
+    """Logarithms of special functions as functions of their own, arguments over one denominator, equal bases joined."""
     expr = expr.replace(
         lambda e: isinstance(e, SPECIAL), lambda e: e.func(sp.together(sp.expand(e.args[0])))
     )
     expr = expr.replace(lambda e: isinstance(e, sp.log) and isinstance(e.args[0], H), lambda e: LogH(e.args[0].args[0]))
-    return expr.replace(
+    expr = expr.replace(
         lambda e: isinstance(e, sp.log) and isinstance(e.args[0], TwoCosh), lambda e: Log2Cosh(e.args[0].args[0])
     )
+    return expr.replace(lambda e: isinstance(e, sp.Mul), _joined)
+
+
+def _joined(product: sp.Mul) -> sp.Expr:
+    """The product with powers of one tilt or average joined: sympy leaves ``H * H**(m-1)`` as it is."""
+    powers: dict[sp.Expr, sp.Expr] = {}
+    for factor in product.args:
+        base, exponent = factor.as_base_exp()
+        powers[base] = powers.get(base, sp.Integer(0)) + exponent
+    if len(powers) == len(product.args):
+        return product
+    return sp.Mul(*(base ** sp.expand(exponent) for base, exponent in powers.items()))
 
 
 def gather(expr: sp.Expr) -> sp.Expr:

@@ -159,7 +159,7 @@ class FieldTree:
         return self.covariance_of.get((node, min(s, t), max(s, t)))
 
     def _walk(self, node: Node, path: tuple[int, ...], state: FieldState) -> None:
-        self.variables[node.name] = []
+        self.variables.setdefault(node.name, [])
         below = species_below(node)
         for _, child in node.groups:
             if isinstance(child, Leaf) and child.anchor:
@@ -210,7 +210,8 @@ class FieldTree:
                 load = self.definitions.expand(rest / variance)
                 loads[t] = self.definitions.name(f"l_{node.name}_{s}_{t}{'_own' if own else ''}", load)
                 full = {**full, (min(s, t), max(s, t)): cov}
-        self.variables[node.name].append(Variable(z, variance))
+        if (variable := Variable(z, variance)) not in self.variables[node.name]:  # another node of this name had it
+            self.variables[node.name].append(variable)
         return state.loaded(z, variance, loads, full)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 import sympy as sp
 
-from replica.ansatz import Leaf, Node, PairClass, Path, multiplicity
+from replica.ansatz import Leaf, Node, PairClass, Path, anchors_of, multiplicity
 from replica.expr import Average, SiteSum, Step, canonical, field_derivative
 from replica.fields import FieldTree, leaf_species
 
@@ -59,7 +59,7 @@ class NestedAverage:
         body = sp.Mul(*(base**exponent for base, exponent in powers.items()))
         for variable in reversed(self.fields.variables[node.name]):
             body = Average(body, variable.symbol, variable.variance)
-        if node.name in self.fields.anchor_variables:
+        if self.values and anchors_of(node):
             body = SiteSum(body, self.fields.anchor_variables[node.name][0], sp.Tuple(*self.values))
         return body
 

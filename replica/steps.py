@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
+from replica.drawing import drawn_tree, general_formula
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,12 +21,16 @@ class Step:
     """One step of a derivation.
 
     ``equations`` pairs names with expressions; ``definitions`` holds the named subexpressions that they use.
+    ``formula`` is what is shown before them, as LaTeX and as text; ``shown`` says whether a document repeats the
+    equations, or leaves them to a later step that has them term by term.
     """
 
     title: str
     text: str
     equations: tuple[tuple[str, sp.Expr], ...]
     definitions: tuple[tuple[sp.Symbol, sp.Expr], ...] = ()
+    formula: tuple[str, str] = ("", "")
+    shown: bool = True
 
     def evaluate(self, values: Mapping[str, float], digits: int = 15) -> dict[str, object]:
         """Return the number of every equation at these parameter and order-parameter values, by its name."""
@@ -71,24 +77,33 @@ def steps_of(derivation: Derivation, result: FreeEntropy) -> tuple[Step, ...]:
     return (
         Step(
             "Replicated average",
-            "The patterns are averaged over the product of partition functions of all replicas. Their fields are "
-            "jointly Gaussian with the overlaps as covariance; interaction, weights and patterns separate.",
+            "The patterns are averaged over the product of the partition functions of all replicas a. The fields h of "
+            "one pattern are jointly Gaussian with the overlaps Q as covariance, so that what is left, per weight, is "
+            + ("an interaction, a trace over one weight" if discrete else "the volume at these overlaps")
+            + " and an average over one pattern, in which each replica has the factor chi of its constraint.",
             (("Phi", replicated.subs(dict(zip(map(sp.Symbol, terms), (e for _, e in finite), strict=True)))),),
             table,
+            formula=general_formula(discrete),
+            shown=False,
         ),
         Step(
             "Overlaps and conjugates",
-            "Each overlap is fixed by a conjugate; every pair of replicas contributes minus their product."
+            "Each overlap is fixed by a conjugate, and every pair of replicas contributes minus their product. Since "
+            "the squared weights are 1, a diagonal can be added to the conjugates in the trace, which makes them a "
+            "covariance, and taken out of the interaction."
             if discrete
-            else "Each overlap is fixed by a conjugate; for weights on a sphere the conjugates integrate to half the "
-            "logarithm of the determinant of the overlap matrix, and each pair contributes minus their product before.",
+            else "Each overlap is fixed by a conjugate, and every pair of replicas contributes minus their product. For "
+            "weights on a sphere the conjugates are integrated out: this and the weights together leave half the "
+            "logarithm of the determinant of the overlap matrix.",
             (("-sum_{a<b} Qhat_ab Q_ab", pairs),),
         ),
         Step(
             "The ansatz at symbolic multiplicities",
-            "The tree of replica groups says which pairs share an overlap; the number of such pairs is a polynomial in "
-            "the multiplicities.",
+            "The tree of replica groups, each with its multiplicity, says which pairs share an overlap: two replicas "
+            "have that of the node where their branches part. The number N of such pairs is a polynomial in the "
+            "multiplicities.",
             tuple((f"N_{derivation.overlaps[key].name}", n) for key, n in derivation.counts.items()),
+            formula=drawn_tree(ansatz),
         ),
         Step(
             "Gaussian decomposition",
@@ -99,7 +114,8 @@ def steps_of(derivation: Derivation, result: FreeEntropy) -> tuple[Step, ...]:
         ),
         Step(
             f"The limit {replicas}",
-            f"The logarithm per unit of {vanishing[0]}, by one derivative and one substitution.",
+            f"Per unit of {vanishing[0]}: the derivative in this multiplicity, where the vanishing ones are 0. A power "
+            "leaves its logarithm behind, and the average that it multiplied becomes 1.",
             limits,
             table,
         ),

@@ -98,22 +98,12 @@ def _derive(args: Namespace) -> int:
         return OK
     derived = replica.derive(model, ansatz)
     if args.steps:
-        write = _latex_step if args.format == "latex" else _text_step
-        _say("\n\n".join(write(step) for step in derived.steps))
+        from replica.printers import steps_document
+
+        _say(steps_document(derived, args.format == "latex"))
     else:
-        _say({"latex": derived.latex, "text": derived.text}[args.format]())
+        _say(derived.latex() if args.format == "latex" else derived.text())
     return OK
-
-
-def _latex_step(step: Any) -> str:
-    return f"% {step.title}\n{step.text}\n{step.latex()}"
-
-
-def _text_step(step: Any) -> str:
-    lines = [step.title, "-" * len(step.title), step.text, ""]
-    lines += [f"  {name} = {expression}" for name, expression in step.equations]
-    lines += [f"  where {symbol} = {expression}" for symbol, expression in step.definitions]
-    return "\n".join(lines)
 
 
 def _check(args: Namespace) -> int:

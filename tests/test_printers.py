@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +11,7 @@ import replica
 from replica.ansatz import Ansatz, Leaf, Node
 from replica.free_entropy import FreeEntropy
 from replica.layout import broken, width, wrapped
-from replica.notation import latex_symbol
+from replica.symbols import latex_symbol
 from saddle.cli import main
 
 TWO_RSB = Ansatz(
@@ -143,13 +140,3 @@ def test_the_command_prints_a_derivation(form: str, extra: tuple[str, ...], caps
 def test_the_command_prints_source(ansatz: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["derive", "binary-perceptron", "--ansatz", ansatz, "--format", "python"]) == 0
     compile(capsys.readouterr().out, "generated", "exec")
-
-
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
-def test_the_document_compiles(tmp_path: Path) -> None:
-    body = "\n".join(fe.latex() for fe in derived())
-    head = "\\documentclass{article}\\usepackage{amsmath,amssymb}\\begin{document}\n"
-    (tmp_path / "derivation.tex").write_text(head + body + "\n\\end{document}\n")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "derivation.tex"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert ran.returncode == 0, ran.stdout[-2000:]

@@ -114,6 +114,11 @@ def franz_parisi_threshold(
     return a, b2, c1, d
 
 
+def _lost_digits(g: Number) -> int:
+    """Return the digits that arguments of relative size sqrt(g) lose."""
+    return max(0, int(-mp.log10(mpf(g)) / 2) + 1)
+
+
 def franz_parisi(
     q: Number,
     t: Number,
@@ -136,7 +141,7 @@ def franz_parisi(
     resolution of q in double precision; pass it, and q is g + t^2/qr + b^2. Raises ValueError outside the domain
     g > 0, q < 1, qhat > that^2/qrhat.
     """
-    with mp.workdps(digits + GUARD):
+    with mp.workdps(digits + GUARD + (_lost_digits(g) if g is not None else 0)):
         t, qhat, that, phat, p, qr, qrhat = (mpf(x) for x in (t, qhat, that, phat, p, qr, qrhat))
         alpha, reference_kappa, kappa = mpf(alpha), mpf(reference_kappa), mpf(kappa)
         explained = t * t / qr + (p - t) ** 2 / (1 - qr)
@@ -173,7 +178,7 @@ def franz_parisi_saddle(
     the energetic averages, the weights give g = E (s T - p)^2 - (t - p qr)^2 / (qr (1-qr)), t and p again. Newton's
     method at 11 digits; its last Jacobian then serves for the full precision. Raises ArithmeticError on failure.
     """
-    with mp.workdps(digits + GUARD):
+    with mp.workdps(digits + GUARD + (_lost_digits(start["g"]) if "g" in start else 0)):
         alpha, reference_kappa, kappa = mpf(alpha), mpf(reference_kappa), mpf(kappa)
         p, qr, qrhat = 1 - 2 * mpf(distance), mpf(reference["qr"]), mpf(reference["qrhat"])
         variance = qr * (1 - qr)

@@ -1,0 +1,55 @@
+"""The functions that the benchmark compares compute the same thing; nothing here is timed."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import saddle
+
+sys.path.insert(0, str(Path(__file__).parent / "benchmarks"))
+
+import scipy_counterpart
+
+FIXED = {"alpha": 0.5, "reference_kappa": 0.2, "kappa": 0.0}
+
+
+@pytest.mark.parametrize(("alpha", "kappa"), [(0.5, 0.0), (1.1, 0.0), (0.3, 0.5)])
+def test_rs_counterpart_agrees(alpha: float, kappa: float) -> None:
+    theirs = scipy_counterpart.rs_point(alpha, kappa, {"q": 0.5})
+    ours = saddle.solve(("binary-perceptron", "rs"), alpha=alpha, kappa=kappa, start={"q": 0.5})
+    assert abs(theirs["free_entropy"] - ours.free_entropy) < scipy_counterpart.ACCURACY
+    for name in ("q", "qhat"):
+        assert abs(theirs[name] - ours[name]) < 10 * scipy_counterpart.ACCURACY
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("distance", [0.1, 0.01])
+def test_franz_parisi_counterpart_agrees(distance: float) -> None:
+    """At most 1e-7 in the order parameters: scipy's stopping rule is relative to its unknowns, one of them ln g."""
+    ansatz = ("binary-perceptron", "franz-parisi")
+    start = saddle.solve(ansatz, distance=1.01 * distance, **FIXED).order_parameters
+    theirs = scipy_counterpart.franz_parisi_point(distance=distance, start=start, **FIXED)
+    ours = saddle.solve(ansatz, distance=distance, start=start, **FIXED)
+    assert abs(theirs["free_entropy"] - ours.free_entropy) < scipy_counterpart.ACCURACY
+    for name in ("q", "qhat", "t", "that", "phat"):
+        assert abs(theirs[name] - ours[name]) < 1e-7
+
+
+def test_the_bare_loop_counts_newton_steps() -> None:
+    import run
+
+    point = saddle.solve(("binary-perceptron", "franz-parisi"), distance=0.1, **FIXED)
+    seconds, steps = run.bare_loop(point)
+    assert seconds > 0.0
+    assert steps == sum(i.method == "newton" and i.damping > 0.0 for i in point.iterations) > 1
+
+
+def test_a_row_says_whether_its_target_is_met() -> None:
+    import run
+
+    assert run.Row("faster", 1200.0, 1000.0, True, "", "").met
+    slow = run.Row("time", 2.5, 1.0, False, "s", "")
+    assert not slow.met and "NOT met" in str(slow)
