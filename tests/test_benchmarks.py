@@ -28,7 +28,7 @@ def test_rs_counterpart_agrees(alpha: float, kappa: float) -> None:
 @pytest.mark.full
 @pytest.mark.parametrize("distance", [0.1, 0.01])
 def test_franz_parisi_counterpart_agrees(distance: float) -> None:
-    """At most 1e-7 in the order parameters: scipy's stopping rule is relative to its unknowns, one of them ln g."""
+    """At most 1e-7 in the order parameters: scipy's stopping rule is relative to its unknowns."""
     ansatz = ("binary-perceptron", "franz-parisi")
     start = saddle.solve(ansatz, distance=1.01 * distance, **FIXED).order_parameters
     theirs = scipy_counterpart.franz_parisi_point(distance=distance, start=start, **FIXED)
