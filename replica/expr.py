@@ -317,12 +317,17 @@ def gather(expr: sp.Expr) -> sp.Expr:
     if not isinstance(expr, sp.Add):
         return expr
     rest: list[sp.Expr] = []
-    bodies: dict[tuple, list[sp.Expr]] = {}
+    bodies: dict[tuple[sp.Expr, ...], list[sp.Expr]] = {}
     for term in expr.args:
-        coefficient, binder = term.as_independent(Average, SiteSum, as_Add=False)
-        if isinstance(binder, (Average, SiteSum)):
-            bodies.setdefault((binder.func, *binder.args[1:]), []).append(coefficient * binder.body)
+        coefficient, product = term.as_independent(Average, SiteSum, as_Add=False)
+        binders = [f for f in sp.Mul.make_args(product) if isinstance(f, (Average, SiteSum))]
+        if len(binders) == 1:
+            # what else depends on averages (a norm below the line) must be the same for terms to join
+            key = (binders[0].func, *binders[0].args[1:], product / binders[0])
+            bodies.setdefault(key, []).append(coefficient * binders[0].body)
         else:
             rest.append(term)
-    gathered = [f(sp.factor_terms(gather(sp.expand(sp.Add(*b)))), z, v) for (f, z, v), b in bodies.items()]
+    gathered = [
+        common * f(sp.factor_terms(gather(sp.expand(sp.Add(*b)))), z, v) for (f, z, v, common), b in bodies.items()
+    ]
     return sp.expand(sp.Add(*rest), deep=False) + sp.Add(*gathered)

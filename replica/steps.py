@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -12,8 +12,10 @@ from replica.drawing import drawn_tree, general_formula
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from replica.ansatz import Ansatz
     from replica.derivation import Derivation
     from replica.free_entropy import FreeEntropy
+    from replica.model import Model
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Step:
     definitions: tuple[tuple[sp.Symbol, sp.Expr], ...] = ()
     formula: tuple[str, str] = ("", "")
     shown: bool = True
+    origin: tuple[Model, Ansatz] | None = field(default=None, compare=False, repr=False)
 
     def evaluate(self, values: Mapping[str, float], digits: int = 15) -> dict[str, object]:
         """Return the number of every equation at these parameter and order-parameter values, by its name."""
@@ -74,7 +77,7 @@ def steps_of(derivation: Derivation, result: FreeEntropy) -> tuple[Step, ...]:
     )
     limits = (("G_I", result.interaction), ("G_S", entropic_limit), ("G_E", energetic.log))
     total = result.interaction + result.entropic + alpha * result.energetic
-    return (
+    steps = (
         Step(
             "Replicated average",
             "The patterns are averaged over the product of the partition functions of all replicas a. The fields h of "
@@ -107,8 +110,9 @@ def steps_of(derivation: Derivation, result: FreeEntropy) -> tuple[Step, ...]:
         ),
         Step(
             "Gaussian decomposition",
-            "Regression down the tree turns both replicated averages into nested one-dimensional averages. The "
-            "variances of the variables of the fields come first.",
+            "Regression down the tree turns "
+            + ("both replicated averages" if discrete else "the replicated average over the fields")
+            + " into nested one-dimensional averages.",
             decomposed,
             table,
         ),
@@ -127,3 +131,4 @@ def steps_of(derivation: Derivation, result: FreeEntropy) -> tuple[Step, ...]:
             tuple(result.definitions.items()),
         ),
     )
+    return tuple(replace(step, origin=(model, ansatz)) for step in steps)
