@@ -1,0 +1,188 @@
+r"""Replicated averages at integer multiplicities without any of the derivation: every replica and every pair by itself.
+
+The tree is walked replica by replica and the overlap matrix written out.  Then the fields are integrated directly,
+:math:`E_{h \sim N(0, Q)} \prod_a \chi(h^a)`, by conditioning one field after the other (Genz 1992) with Gauss-Legendre
+nodes in each; the weights are summed state by state, :math:`\sum_w e^{\sum_{a<b} \hat Q_{ab} w_a w_b}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from replica.ansatz import Leaf, Node, multiplicity
+
+if TYPE_CHECKING:
+    from replica.ansatz import Ansatz
+    from replica.model import Model
+
+Branch = tuple[tuple[str, int, int], ...]
+_REACH = 7.8
+
+
+@dataclass(frozen=True)
+class Replica:
+    """One replica: node name, group and copy at every level on the way from the root, and its species."""
+
+    branch: Branch
+    species: str
+
+
+def replicas(tree: Node, integers: Mapping[str, int]) -> list[Replica]:
+    """Return all replicas of a tree at integer multiplicities.
+
+    Raises
+    ------
+    ValueError
+        If a multiplicity is not a non-negative integer.
+    """
+    found: list[Replica] = []
+    for index, (text, child) in enumerate(tree.groups):
+        count = multiplicity(text).subs(dict(integers))
+        if not (count.is_Integer and count >= 0):
+            raise ValueError(f"the multiplicity {text} is {count}")
+        for copy in range(int(count)):
+            here = (tree.name, index, copy)
+            if isinstance(child, Leaf):
+                found.append(Replica((here,), child.species))
+            else:
+                found.extend(Replica((here, *r.branch), r.species) for r in replicas(child, integers))
+    return found
+
+
+def assignments(ansatz: Ansatz, most: int) -> list[dict[str, int]]:
+    """Return the integer multiplicities with 2 to ``most`` replicas, fewest replicas first."""
+    symbols = [*ansatz.vanishing, *ansatz.multiplicities]
+    found = []
+    for numbers in product(range(1, most + 1), repeat=len(symbols)):
+        integers = dict(zip(symbols, numbers, strict=True))
+        try:
+            size = len(replicas(ansatz.tree, integers))
+        except ValueError:
+            continue
+        if 2 <= size <= most:
+            found.append((size, integers))
+    return [integers for _, integers in sorted(found, key=lambda item: item[0])]
+
+
+def telling(ansatz: Ansatz, most: int, few: int) -> list[dict[str, int]]:
+    """Return a few assignments: the smallest, the one that shows most overlaps, and what shows an overlap not yet seen."""
+    names = ansatz.names()
+    shown = []
+    for order, integers in enumerate(assignments(ansatz, most)):
+        group = replicas(ansatz.tree, integers)
+        overlaps = frozenset(names[_key(a, b)] for i, a in enumerate(group) for b in group[:i])
+        shown.append((order, overlaps, integers))
+    most_telling = sorted(shown, key=lambda item: -len(item[1]))
+    chosen: dict[int, dict[str, int]] = {}
+    seen: set[str] = set()
+    for order, overlaps, integers in [*shown[:few], *most_telling[:1], *most_telling]:
+        if order < few or order == most_telling[0][0] or not overlaps <= seen:
+            chosen[order] = integers
+            seen |= overlaps
+    return [chosen[order] for order in sorted(chosen)]
+
+
+def overlap_matrix(ansatz: Ansatz, group: Sequence[Replica], values: Mapping[str, float]) -> np.ndarray:
+    """Return the matrix of overlaps between these replicas, with 0 on the diagonal."""
+    names = ansatz.names()
+    matrix = np.zeros((len(group), len(group)))
+    for i, a in enumerate(group):
+        for j, b in enumerate(group[:i]):
+            matrix[i, j] = matrix[j, i] = values[names[_key(a, b)]]
+    return matrix
+
+
+def _key(a: Replica, b: Replica) -> tuple[str, str, str]:
+    node = next(here[0] for here, there in zip(a.branch, b.branch, strict=False) if here != there)
+    first, second = sorted((a.species, b.species))
+    return node, first, second
+
+
+def log_fields(
+    model: Model, ansatz: Ansatz, group: Sequence[Replica], values: Mapping[str, float], nodes: int = 44
+) -> float:
+    r"""Return :math:`\ln E_{h \sim N(0, Q)} \prod_a \chi_a(h^a)` for these replicas."""
+    import sympy as sp
+
+    overlaps = overlap_matrix(ansatz, group, values)
+    kernel = {q: float(model.architecture.covariance(sp.Rational(q))) for q in {*overlaps.ravel().tolist(), 1.0}}
+    covariance = np.vectorize(kernel.__getitem__)(overlaps + np.eye(len(group)))
+    factors = [_Factor.of(model, ansatz.prefix(r.species), values) for r in group]
+    return float(np.log(_conditioned(covariance, factors, nodes)))
+
+
+def log_weights(model: Model, ansatz: Ansatz, group: Sequence[Replica], values: Mapping[str, float]) -> float:
+    r"""Return :math:`\ln \sum_w e^{\sum_{a<b} \hat Q_{ab} w_a w_b} - \sum_{a<b} \hat Q_{ab} Q_{ab}`.
+
+    For weights without values of their own: :math:`\tfrac12 \ln \det Q`.
+    """
+    from replica.ansatz import conjugate
+
+    overlaps = overlap_matrix(ansatz, group, values)
+    if not model.weights.discrete:
+        return float(0.5 * np.linalg.slogdet(overlaps + np.eye(len(group)))[1])
+    hats = {name: values[conjugate(name)] for name in ansatz.names().values()}
+    conjugates = overlap_matrix(ansatz, group, hats)
+    states = np.array(list(product(model.weights.values, repeat=len(group))), dtype=float)
+    exponents = 0.5 * np.einsum("ka,ab,kb->k", states, conjugates, states)
+    return float(np.logaddexp.reduce(exponents) - 0.5 * np.sum(overlaps * conjugates))
+
+
+@dataclass(frozen=True)
+class _Factor:
+    """The factor of one field: where it starts if it is a plain step, where it breaks otherwise."""
+
+    start: float | None
+    breaks: tuple[float, ...]
+    function: Any
+
+    @classmethod
+    def of(cls, model: Model, prefix: str, values: Mapping[str, float]) -> _Factor:
+        import sympy as sp
+
+        from replica.expr import Step, slope_and_rest
+
+        field = sp.Symbol("field")
+        parameters = {name: sp.Float(values[prefix + name]) for name in model.constraint.parameters}
+        factor = model.constraint.factor(field, parameters)
+        borders = [slope_and_rest(step.args[0], field) for step in sorted(factor.atoms(Step), key=str)]
+        breaks = tuple(sorted(float(-rest / slope) for slope, rest in borders))
+        rising = isinstance(factor, Step) and borders[0][0] > 0
+        function = sp.lambdify(field, factor, modules=[{"Step": lambda x: (x > 0).astype(float)}, "numpy"])
+        return cls(breaks[0] if rising else None, breaks, function)
+
+
+def _conditioned(covariance: np.ndarray, factors: Sequence[_Factor], nodes: int) -> float:
+    """The Gaussian average of a product of factors, one field after the other given those before."""
+    from scipy.special import ndtr
+
+    root = np.linalg.cholesky(covariance)
+    z, weight = np.empty((0, 1)), np.ones(1)
+    for i, factor in enumerate(factors):
+        mean, sd = root[i, :i] @ z, root[i, i]
+        if i == len(factors) - 1 and factor.start is not None:
+            return float(np.sum(weight * ndtr((mean - factor.start) / sd)))
+        pieces = list(_panels(factor, mean, sd, nodes))
+        z = np.concatenate([np.concatenate([np.repeat(z, nodes, axis=1), x[None, :]]) for x, _ in pieces], axis=1)
+        weight = np.concatenate([np.repeat(weight, nodes) * w for _, w in pieces])
+    return float(np.sum(weight))
+
+
+def _panels(factor: _Factor, mean: np.ndarray, sd: float, nodes: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Nodes in units of the standard deviation and their weights, between the breaks of a factor."""
+    x, w = np.polynomial.legendre.leggauss(nodes)
+    inner = [np.clip((b - mean) / sd, -_REACH, _REACH) for b in factor.breaks]
+    borders = [*inner, np.full_like(mean, _REACH)]
+    if factor.start is None:
+        borders.insert(0, np.full_like(mean, -_REACH))
+    for low, high in pairwise(borders):
+        half = 0.5 * (high - low)
+        points = (low + half)[:, None] + half[:, None] * x
+        density = half[:, None] * w * np.exp(-0.5 * points**2) / np.sqrt(2.0 * np.pi)
+        values = np.broadcast_to(factor.function(mean[:, None] + sd * points), points.shape)
+        yield points.ravel(), (density * values).ravel()

@@ -1,0 +1,100 @@
+r"""Checks of the derivation before and in the limit: pair counts, finite numbers of replicas, vanishing ones.
+
+The step at symbolic multiplicities ("Gaussian decomposition") is evaluated at integers and compared with explicit replicas
+(:mod:`saddle.checking.brute_force`), and at small numbers with the limit that the derivation took: per unit of the
+smallest multiplicity ``r``, :math:`[\ln F(h, h) - \ln F(0, h)]/h` tends to it linearly in ``h``, which two values of ``h``
+extrapolate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from replica.ansatz import leaf_paths, multiplicity, nodes_along
+from saddle.checking.brute_force import log_fields, log_weights, replicas, telling
+from saddle.checking.outcome import Check, Tally
+
+if TYPE_CHECKING:
+    import sympy as sp
+
+    from replica.free_entropy import FreeEntropy
+    from replica.steps import Step
+
+_DIGITS = 10
+_WEIGHTS_DIGITS = 20
+"""Powers of ``2 cosh`` move the mass out by many standard deviations: the range of more digits holds it."""
+_LIMIT_DIGITS = 13
+_SMALL = 2.0**-17
+_DECOMPOSITION, _LIMIT = 3, 4
+
+
+def pair_counts_check(f: FreeEntropy) -> Check:
+    """The pairs of all overlaps are all pairs, at symbolic multiplicities, and their limits are the weights."""
+    import sympy as sp
+
+    from replica.limit import per_replica
+
+    tally, size = Tally(), sp.Integer(0)
+    for path, _ in leaf_paths(f.ansatz.tree):
+        nodes = nodes_along(f.ansatz.tree, path)
+        size += sp.prod([multiplicity(node.groups[g][0]) for node, g in zip(nodes, path, strict=True)])
+    missing = sp.simplify(sum(f.counts.values(), sp.Integer(0)) - size * (size - 1) / 2)
+    tally.require(f"the pairs of all overlaps exceed all pairs by {missing}", missing == 0)
+    for name, count in f.counts.items():
+        off = sp.simplify(per_replica(count, f.ansatz.vanishing) - f.weight_of[name])
+        tally.require(f"the weight of {name} is not the limit of its number of pairs", off == 0)
+    return tally.outcome("pair counts", 0.0)
+
+
+def finite_checks(f: FreeEntropy, point: Mapping[str, float], thorough: bool) -> list[Check]:
+    """The step at symbolic multiplicities against explicit replicas, for patterns and for weights."""
+    step = f.steps[_DECOMPOSITION]
+    patterns, weights = Tally(), Tally()
+    for integers in telling(f.ansatz, 5 if thorough else 4, 9 if thorough else 3):
+        group, values = replicas(f.ansatz.tree, integers), {**point, **integers}
+        expected = log_fields(f.model, f.ansatz, group, point, 44 if len(group) < 5 else 28)
+        patterns.compare(_text(integers), _number(step, ("G_E",), values), expected)
+    for integers in telling(f.ansatz, 8 if thorough else 6, 3):
+        group, values = replicas(f.ansatz.tree, integers), {**point, **integers}
+        expected = log_weights(f.model, f.ansatz, group, point)
+        weights.compare(_text(integers), _number(step, ("G_I", "G_S"), values, _WEIGHTS_DIGITS), expected)
+    return [patterns.outcome("finite n, patterns", 1e-9), weights.outcome("finite n, weights", 1e-9)]
+
+
+def limit_check(f: FreeEntropy, point: Mapping[str, float]) -> Check:
+    """The limit, and the result after all passes, against the step at symbolic multiplicities."""
+    import mpmath
+
+    from replica.evaluation import evaluate
+
+    tally = Tally()
+    before, after = f.steps[_DECOMPOSITION], f.steps[_LIMIT]
+    result = {"G_I": f.interaction, "G_S": f.entropic, "G_E": f.energetic}
+    for name, expr in result.items():
+        slopes = []
+        for h in (_SMALL, 2 * _SMALL):
+            small = dict.fromkeys(f.ansatz.vanishing, h)
+            at_zero = {**small, f.ansatz.vanishing[0]: 0.0}
+            ends = [_number(before, (name,), {**point, **at}, _LIMIT_DIGITS) for at in (small, at_zero)]
+            slopes.append((ends[0] - ends[1]) / mpmath.mpf(h))
+        expected = 2 * slopes[0] - slopes[1]
+        tally.compare(name, evaluate(expr, point, dict(f.definitions), _LIMIT_DIGITS), expected)
+        tally.compare(f"{name} before the passes", _number(after, (name,), point), expected)
+    return tally.outcome("the limit", 1e-6)
+
+
+def _number(step: Step, names: tuple[str, ...], values: Mapping[str, float], digits: int = _DIGITS) -> Any:
+    """The sum of equations of a step; Gaussian variables that enter together are joined first, which saves an integral."""
+    from replica.evaluation import evaluate
+    from replica.expr import canonical
+    from replica.fields import Definitions
+    from replica.passes import merge
+
+    equations, definitions = dict(step.equations), Definitions("", dict(step.definitions))
+    total: sp.Expr = sum(equations[name] for name in names)
+    return evaluate(merge(canonical(total), definitions), values, definitions.table, digits)
+
+
+def _text(integers: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in integers.items())
