@@ -69,6 +69,13 @@ class State:
     orientation: float = 1.0
 
     @property
+    def singularity(self) -> float:
+        """Smallest singular value of the Jacobian with normalised columns: 0 where a branch folds or freezes."""
+        assert self.jacobian is not None
+        columns = np.maximum(np.linalg.norm(self.jacobian, axis=0), np.finfo(float).tiny)
+        return float(np.linalg.svd(self.jacobian / columns, compute_uv=False)[-1])
+
+    @property
     def overlaps(self) -> dict[str, float]:
         """The overlaps by name."""
         return self.place.overlaps

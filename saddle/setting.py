@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -42,14 +42,14 @@ class Setting:
             raise InputError(
                 f"The ansatz {ansatz.name} is derived but has no solver yet; rs and franz-parisi can be solved."
             )
-        return cls(model, ansatz)
+        return _known(model, ansatz)
 
     @cached_property
     def kernel(self) -> ModuleType:
         """The compiled kernel module."""
         return load_kernel(self.model, self.ansatz)
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Key of the kernel."""
         return kernel_key(self.model, self.ansatz)
@@ -97,6 +97,12 @@ class Setting:
             values[name] = _number(name, value)
         _check_domain(values)
         return values
+
+
+@lru_cache(maxsize=64)
+def _known(model: Model, ansatz: Ansatz) -> Setting:
+    """One setting per model and ansatz, so that its kernel is looked up once."""
+    return Setting(model, ansatz)
 
 
 def _number(name: str, value: Any) -> float:

@@ -25,6 +25,8 @@ from saddle.setting import Setting
 
 DEFAULT_TOLERANCE = 1e-12
 _FIXED_POINT_STEPS = (2, 4, 16, 64)
+_SINGULAR = 1e-4
+"""Singularity below which a branch ends: it is at most 2e-6 at ends found in steps of 1e-7, at least 8e-4 elsewhere."""
 _SCOUTING_STEPS = (2, 10)
 _ZERO_ENTROPY = 1e-9
 
@@ -231,10 +233,11 @@ def _along_branch(
         return finished(setting, problem_at(values["distance"]), values, reference, state, steps, tolerance)
     if below is None and above is None:
         return not_converged(setting, values, failed, tolerance)
-    status, message = _where_branches_end(setting, values, below, above)
-    if not setting.model.weights.discrete:
-        message = f"Not converged: neither branch could be followed to distance {values['distance']:g}."
+    # An iteration that stops on a regular branch is a failure of ours, not the end of the branch.
+    if stuck := [side for side in (below, above) if side is not None and side.state.singularity > _SINGULAR]:
+        message = f"Not converged: the branch stopped at distance {stuck[0].distance:.4g}, where it is regular."
         return without_value(setting, values, Status.NOT_CONVERGED, message, failed.iterations, tolerance)
+    status, message = _where_branches_end(setting, values, below, above)
     point = without_value(setting, values, status, message, failed.iterations, tolerance)
     window = (below.distance if below is not None else 0.0, above.distance if above is not None else 0.5)
     return replace(point, window=window)

@@ -8,6 +8,8 @@ import pytest
 
 import replica
 import saddle
+from saddle.quadrature import Rule
+from saddle.setting import Setting
 from saddle.thresholds import maximal_margin
 
 BINARY = ("binary-perceptron", "franz-parisi")
@@ -111,6 +113,13 @@ def test_window_and_branch_end_are_named() -> None:
     assert "branch ends" in end.explain()
     with pytest.raises(saddle.SaddleError, match="branch ends"):
         saddle.solve(BINARY, alpha=0.5, kappa=0.0, reference_kappa=-0.1, distance=0.001, throw=True)
+
+
+def test_a_numerical_failure_is_not_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quadrature too coarse for the tolerance stops the branch where its Jacobian is regular: that is no physics."""
+    monkeypatch.setattr(Setting, "rule", property(lambda self: Rule(0.15) if self.ansatz.imposed else Rule(0.1)))
+    point = saddle.solve(BINARY, alpha=0.5, kappa=0.0, reference_kappa=0.2, distance=2e-4)
+    assert point.status in (saddle.Status.NOT_CONVERGED, saddle.Status.CONVERGED), point.message
 
 
 def test_no_window_for_a_larger_margin() -> None:
