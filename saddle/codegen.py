@@ -126,6 +126,9 @@ class KernelWriter:
         self.outputs = [absorb(canonical(sp.sympify(e))) for e in outputs]
         self.definitions = definitions
         self.scopes = [Scope(0)]
+        exprs = [*self.outputs, *definitions.values()]
+        self.taken = {symbol.name for expr in exprs for symbol in expr.atoms(sp.Symbol)} | {*self.parameters}
+        self.taken |= {symbol.name for symbol in definitions}
         self.counter = 0
 
     def source(self) -> str:
@@ -156,7 +159,10 @@ class KernelWriter:
             self.scopes[0].add(f"out[{index}] = {text(symbol)}")
 
     def _fresh(self, hint: str) -> sp.Symbol:
+        """A symbol that is neither the user's nor used before."""
         self.counter += 1
+        while f"{hint}{self.counter}" in self.taken:
+            self.counter += 1
         return sp.Symbol(f"{hint}{self.counter}")
 
     def _loops(self, exprs: Iterable[sp.Expr]) -> dict[sp.Expr, sp.Symbol]:

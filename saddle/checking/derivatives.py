@@ -21,6 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from replica.ansatz import Leaf, Node, Path, conjugate, leaf_paths, nodes_along
+from saddle.checking.oracle import affordable, number
 from saddle.checking.outcome import Check, Tally
 from saddle.checking.reductions import pruned
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 _REPLICON_DIGITS = 11
 _SPLIT = 2.0**-20
-_NOTICEABLE = 1e-12
 
 
 class Evaluation:
@@ -42,9 +42,7 @@ class Evaluation:
 
     def number(self, expr: sp.Expr, **moved: Any) -> Any:
         """The expression, with some symbols moved away from the point."""
-        from replica.evaluation import evaluate
-
-        return evaluate(expr, {**self.values, **moved}, dict(self.f.definitions), self.digits)
+        return number(expr, {**self.values, **moved}, self.f.definitions, self.digits)
 
     def slope(self, expr: sp.Expr, direction: Mapping[str, float]) -> Any:
         """A central difference along a direction, with an error of about two thirds of the digits."""
@@ -67,7 +65,7 @@ def gradient_checks(f: FreeEntropy, point: Mapping[str, float], digits: int, eac
     """
     overlaps, conjugates = Tally(), Tally()
     _gradient(f, point, digits, each, overlaps, conjugates)
-    tolerance = 10.0 ** -round(0.45 * digits)
+    tolerance = 10.0 ** (4 - min(digits // 2, affordable(f.energetic)))
     found = [overlaps.outcome("gradient in the overlaps", tolerance)]
     if f.model.weights.discrete:
         found.append(conjugates.outcome("gradient in the conjugates", tolerance))
@@ -102,15 +100,13 @@ def _gradient(
         _gradient(reference, point, digits, each, overlaps, conjugates)
 
 
-def _differences(
-    tally: Tally, at: Evaluation, label: str, term: sp.Expr, expected: Mapping[str, Any], each: bool
-) -> None:
+def _differences(tally: Tally, at: Evaluation, label: str, term: sp.Expr, expected: Mapping[str, Any], each: bool) -> None:
     """The gradient of a term against what is expected, along one direction or one by one."""
     direction = {k: (-1.0) ** i / (1.0 + 0.37 * i) for i, k in enumerate(expected)}
     found = at.slope(term, direction)
     total = sum(d * expected[k] for k, d in direction.items())
     tally.compare(label, found, total)
-    if len(direction) > 1 and (each or abs(found - total) > _NOTICEABLE):
+    if len(direction) > 1 and (each or abs(found - total) > 10.0 ** (3 - min(15, affordable(term)))):
         for k, value in expected.items():
             tally.compare(f"{label}, derivative in {k}", at.slope(term, {k: 1.0}), value)
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from replica.ansatz import Ansatz, Key, Leaf, Node, conjugate, multiplicity, pair_counts, prune, species_below
+from saddle.checking.oracle import affordable, number
 from saddle.checking.outcome import Check, Tally
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     from replica.free_entropy import FreeEntropy
 
 _DIGITS = 10
-_TOLERANCE = 1e-8
 _NEAR = 2.0**-20
 """Distance from the point where all overlaps meet and the regression is 0/0."""
+_TINY = 2.0**-40
+"""A pivot that other species load on is this instead of 0."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,12 @@ def reduction_checks(f: FreeEntropy, point: Mapping[str, float]) -> list[Check]:
 
 def _held(f: FreeEntropy, reduction: Reduction, point: Mapping[str, float]) -> Check:
     from replica.derivation import derive
-    from replica.evaluation import evaluate
 
     simple, values, tally = derive(f.model, reduction.reduced), {**point, **reduction.values}, Tally()
 
     def compare(label: str, mine: sp.Expr, other: sp.Expr) -> None:
-        found = evaluate(mine, values, dict(f.definitions), _DIGITS)
-        tally.compare(label, found, evaluate(other, values, dict(simple.definitions), _DIGITS))
+        found = number(mine, values, f.definitions, _DIGITS)
+        tally.compare(label, found, number(other, values, simple.definitions, _DIGITS))
 
     if reduction.entropy:
         compare("patterns", f.energetic, simple.energetic)
@@ -68,14 +69,13 @@ def _held(f: FreeEntropy, reduction: Reduction, point: Mapping[str, float]) -> C
         compare(f"<gg> of {name}", f.energetic_pairs[name], simple.energetic_pairs[other])
         if f.model.weights.discrete:
             compare(f"<ww> of {name}", f.weight_pairs[name], simple.weight_pairs[other])
-    return tally.outcome(f"reduction: {reduction.name}", _TOLERANCE)
+    return tally.outcome(f"reduction: {reduction.name}", 10.0 ** (2 - min(_DIGITS, affordable(f.energetic))))
 
 
 def _named_reference(f: FreeEntropy, point: Mapping[str, float]) -> list[Check]:
     """The ansatz named as the reference against what is left of the tree: same shape, same equations."""
     from replica import zoo
     from replica.derivation import derive
-    from replica.evaluation import evaluate
 
     if f.ansatz.reference not in zoo.ANSATZE:
         return []
@@ -83,15 +83,18 @@ def _named_reference(f: FreeEntropy, point: Mapping[str, float]) -> list[Check]:
     names = dict(f.ansatz.given)
     tally.require("the pruned tree has another shape", same_shape(left.tree, named.ansatz.tree))
     tally.require("the overlaps given are not those of the pruned tree", set(names) == {n for _, n in left.overlaps})
+    outcome = f"reduction: the reference is {f.ansatz.reference}"
+    if tally.worst:
+        return [tally.outcome(outcome, 0.0)]
     prefix = f.ansatz.prefix(species_below(left.tree)[0])
     values = {**point, **{name: point[prefix + name] for name in f.model.constraint.parameters}}
     for here, there in names.items():
         values |= {there: point[here], conjugate(there): point[conjugate(here)]}
     for here, there in names.items():
-        found = evaluate(f.energetic_pairs[here], point, dict(f.definitions), _DIGITS)
-        expected = evaluate(named.energetic_pairs[there], values, dict(named.definitions), _DIGITS)
+        found = number(f.energetic_pairs[here], point, f.definitions, _DIGITS)
+        expected = number(named.energetic_pairs[there], values, named.definitions, _DIGITS)
         tally.compare(f"<gg> of {here} and {there}", found, expected)
-    return [tally.outcome(f"reduction: the reference is {f.ansatz.reference}", _TOLERANCE)]
+    return [tally.outcome(outcome, 10.0 ** (2 - _DIGITS))]
 
 
 def reductions(ansatz: Ansatz, point: Mapping[str, float]) -> list[Reduction]:
@@ -116,12 +119,19 @@ def _flat(ansatz: Ansatz, point: Mapping[str, float]) -> Iterator[Reduction]:
                 renamed[above] = name
         if not shared:
             continue
+        if any(key[0] == node and key[1] != key[2] for key in names):
+            values |= {k: v + _TINY for k, v in values.items() if _own(k.removesuffix("hat"), ansatz)}
         tree = _flattened(ansatz.tree, node)
         table = {key: name for key, name in names.items() if key[0] != node} | renamed
         reduced = _reduced(ansatz, tree, table, f"without {node}")
         names_left = {name: name for _, name in reduced.overlaps}
         equal = ", ".join(f"{name} = {above}" for name, above in shared.items())
         yield Reduction(f"{equal} merges {node} into {parent}", reduced, values, names_left | shared)
+
+
+def _own(name: str, ansatz: Ansatz) -> bool:
+    """Whether an overlap is between replicas of one species."""
+    return next(key[1] == key[2] for key, own in ansatz.names().items() if own == name)
 
 
 def _both(name: str, source: str, point: Mapping[str, float]) -> dict[str, float]:
@@ -169,7 +179,8 @@ def _typical(ansatz: Ansatz, point: Mapping[str, float]) -> Iterator[Reduction]:
         values |= _both(names[key], top[key[1:]], point)
     left = {name: name for name in table.values()}
     yield Reduction("typical probes: the entropy of probes alone", reduced, values, left)
-    meeting = {name: 0.5 for name in names.values()}
+    level = {node.name: i for i, node in enumerate(_nodes(ansatz.tree))}
+    meeting = {name: 0.5 + _TINY * level[key[0]] for key, name in names.items()}
     meeting |= {names[key]: 0.5 - _NEAR for key in crossing}
     hats = {name: value for name, value in values.items() if name.endswith("hat")}
     yield Reduction("typical probes where all overlaps meet", reduced, hats | meeting, left)
@@ -180,7 +191,7 @@ def _reference(ansatz: Ansatz) -> Iterator[Reduction]:
         return
     reduced = pruned(ansatz)
     names = {name: name for _, name in reduced.overlaps}
-    yield Reduction("reference: the equations of the pruned tree", reduced, {}, names, entropy=False)
+    yield Reduction("the pruned tree has the same equations", reduced, {}, names, entropy=False)
 
 
 def pruned(ansatz: Ansatz) -> Ansatz:
@@ -209,9 +220,7 @@ def same_shape(a: Node | Leaf, b: Node | Leaf) -> bool:
 def _reduced(ansatz: Ansatz, tree: Node, table: Mapping[Key, str], suffix: str) -> Ansatz:
     counts = pair_counts(tree)
     overlaps = tuple((key, name) for key, name in table.items() if key in counts)
-    return replace(
-        ansatz, name=f"{ansatz.name} {suffix}", tree=tree, overlaps=overlaps, imposed=(), reference="", given=()
-    )
+    return replace(ansatz, name=f"{ansatz.name} {suffix}", tree=tree, overlaps=overlaps, imposed=(), reference="", given=())
 
 
 def _nodes(tree: Node) -> Iterator[Node]:
