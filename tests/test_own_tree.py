@@ -98,14 +98,12 @@ def test_a_reference_with_states() -> None:
     assert [name for name, weight in derived.weight_of.items() if weight == 0] == ["qr0", "qr1"]
 
 
-@pytest.mark.full
-@pytest.mark.parametrize("model", [BINARY, SPHERICAL])
+@pytest.mark.parametrize("model", [BINARY, pytest.param(SPHERICAL, marks=pytest.mark.full)])
 def test_all_checks_of_two_steps(model: str) -> None:
     checks = saddle.check(model, TWO_STEPS)
     assert all(check.passed for check in checks), checks
 
 
-@pytest.mark.full
 def test_limit_and_reductions_of_a_reference_with_states() -> None:
     derived = replica.derive(BINARY, ON_STATES)
     point = interior_point(derived)

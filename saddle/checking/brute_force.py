@@ -75,7 +75,7 @@ def telling(ansatz: Ansatz, most: int, few: int) -> list[dict[str, int]]:
     shown = []
     for order, integers in enumerate(assignments(ansatz, most)):
         group = replicas(ansatz.tree, integers)
-        overlaps = frozenset(names[_key(a, b)] for i, a in enumerate(group) for b in group[:i])
+        overlaps = frozenset(names[parting(a, b)] for i, a in enumerate(group) for b in group[:i])
         shown.append((order, overlaps, integers))
     most_telling = sorted(shown, key=lambda item: -len(item[1]))
     chosen: dict[int, dict[str, int]] = {}
@@ -93,11 +93,12 @@ def overlap_matrix(ansatz: Ansatz, group: Sequence[Replica], values: Mapping[str
     matrix = np.zeros((len(group), len(group)))
     for i, a in enumerate(group):
         for j, b in enumerate(group[:i]):
-            matrix[i, j] = matrix[j, i] = values[names[_key(a, b)]]
+            matrix[i, j] = matrix[j, i] = values[names[parting(a, b)]]
     return matrix
 
 
-def _key(a: Replica, b: Replica) -> tuple[str, str, str]:
+def parting(a: Replica, b: Replica) -> tuple[str, str, str]:
+    """Return the key of a pair: where their branches part, and their species."""
     node = next(here[0] for here, there in zip(a.branch, b.branch, strict=False) if here != there)
     first, second = sorted((a.species, b.species))
     return node, first, second

@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from replica.ansatz import Leaf, Node, Path, conjugate, leaf_paths, nodes_along
-from saddle.checking.oracle import affordable, number
+from saddle.checking.oracle import affordable, is_deep, number
 from saddle.checking.outcome import Check, Tally
 from saddle.checking.reductions import pruned
 
@@ -49,7 +49,7 @@ class Evaluation:
         import mpmath
 
         with mpmath.workdps(self.digits + 10):
-            h = mpmath.mpf(10) ** (-round(self.digits / 3))
+            h = mpmath.mpf(2) ** -14 if is_deep(expr) else mpmath.mpf(10) ** (-round(self.digits / 3))
             ends = [
                 self.number(expr, **{k: mpmath.mpf(self.values[k]) + s * h * d for k, d in direction.items()})
                 for s in (1, -1)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from replica.ansatz import leaf_paths, multiplicity, nodes_along
-from saddle.checking.brute_force import log_fields, log_weights, replicas, telling
+from saddle.checking.brute_force import log_fields, log_weights, parting, replicas, telling
 from saddle.checking.oracle import affordable, number
 from saddle.checking.outcome import Check, Tally
 
@@ -29,11 +29,12 @@ _WEIGHTS_DIGITS = 20
 """Powers of ``2 cosh`` move the mass out by many standard deviations: the range of more digits holds it."""
 _LIMIT_DIGITS = 20
 _SMALL = 2.0**-20
+_MOST_COUNTED = 8
 _DECOMPOSITION, _LIMIT = 3, 4
 
 
 def pair_counts_check(f: FreeEntropy) -> Check:
-    """The pairs of all overlaps are all pairs, at symbolic multiplicities, and their limits are the weights."""
+    """The pairs of all overlaps are all pairs, at integers those counted one by one, and their limits are the weights."""
     import sympy as sp
 
     from replica.limit import per_replica
@@ -44,6 +45,12 @@ def pair_counts_check(f: FreeEntropy) -> Check:
         size += sp.prod([multiplicity(node.groups[g][0]) for node, g in zip(nodes, path, strict=True)])
     missing = sp.simplify(sum(f.counts.values(), sp.Integer(0)) - size * (size - 1) / 2)
     tally.require(f"the pairs of all overlaps exceed all pairs by {missing}", missing == 0)
+    names = f.ansatz.names()
+    for integers in telling(f.ansatz, _MOST_COUNTED, 3):
+        group = replicas(f.ansatz.tree, integers)
+        found = [names[parting(a, b)] for i, a in enumerate(group) for b in group[:i]]
+        for name, count in f.counts.items():
+            tally.compare(f"pairs of {name} at {_text(integers)}", float(count.subs(integers)), found.count(name))
     for name, count in f.counts.items():
         off = sp.simplify(per_replica(count, f.ansatz.vanishing) - f.weight_of[name])
         tally.require(f"the weight of {name} is not the limit of its number of pairs", off == 0)

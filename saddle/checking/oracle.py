@@ -9,31 +9,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from saddle.checking.grid import nesting, on_grid
+
 if TYPE_CHECKING:
     import sympy as sp
 
-_AFFORDABLE = {0: 30, 1: 30, 2: 17, 3: 9}
+_AFFORDABLE = {0: 30, 1: 30, 2: 17}
 """Digits that the nodes are chosen for, by the number of averages inside each other."""
-
-
-def nesting(expr: sp.Expr) -> int:
-    """Return how many averages are inside each other at most."""
-    from replica.expr import Average
-
-    return int(isinstance(expr, Average)) + max((nesting(arg) for arg in expr.args), default=0)
+_ON_GRID = 10
+"""Digits of deeper nests, which are left to a grid in double precision (:mod:`saddle.checking.grid`)."""
 
 
 def affordable(*exprs: sp.Expr) -> int:
     """Return the digits that all of these expressions can be given."""
-    return min(_AFFORDABLE.get(nesting(expr), 7) for expr in exprs)
+    return min(_AFFORDABLE.get(nesting(expr), _ON_GRID) for expr in exprs)
+
+
+def is_deep(expr: sp.Expr) -> bool:
+    """Return whether an expression is left to the grid."""
+    return nesting(expr) not in _AFFORDABLE
 
 
 def number(expr: sp.Expr, values: Mapping[str, Any], definitions: Mapping[sp.Symbol, sp.Expr], digits: int) -> Any:
-    """Return the number of an expression (an mpf)."""
+    """Return the number of an expression (an mpf; a float where many averages are inside each other)."""
     import sympy as sp
 
     from replica.evaluation import OracleRule, evaluate
 
     expr = sp.sympify(expr)
+    if is_deep(expr):
+        return on_grid(expr, {name: float(value) for name, value in values.items()}, definitions)
     range_, nodes = OracleRule.for_digits(digits), OracleRule.for_digits(min(digits, affordable(expr)))
     return evaluate(expr, values, dict(definitions), digits, OracleRule(digits, nodes.step, range_.reach))
