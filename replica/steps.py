@@ -53,30 +53,13 @@ def steps_of(derivation: Derivation, result: FreeEntropy) -> tuple[Step, ...]:
     """The six steps from the replicated average to the result."""
     ansatz, model = derivation.ansatz, derivation.model
     vanishing, discrete = ansatz.vanishing, model.weights.discrete
-    energetic, energetic_defs = derivation.energetic, derivation.energetic.nested.fields.definitions.table
-    alpha = sp.Symbol("alpha")
-    terms = ("G_I", "G_S", "G_E")
-    replicated = sp.Symbol("G_I") + sp.Symbol("G_S") + alpha * sp.Symbol("G_E")
+    table, finite, limits = _terms(derivation, result)
+    alpha, variables = sp.Symbol("alpha"), derivation.energetic.nested.fields.variables
+    interaction, entropic, energetic = (term for _, term in finite)
     pairs = -sp.Add(*(n * derivation.overlaps[k] * derivation.conjugates[k] for k, n in derivation.counts.items()))
-    if discrete:
-        trace = derivation.weights.average
-        definitions = {**energetic_defs, **derivation.weights.nested.fields.definitions.table}
-        entropic_n, entropic_limit = sp.log(trace), derivation.weights.log
-        interaction_n = derivation.interaction
-    else:
-        definitions = dict(energetic_defs)
-        entropic_n, entropic_limit = derivation.determinant, result.entropic
-        interaction_n = sp.Integer(0)
-    table = tuple(definitions.items())
-    energetic_n = sp.log(energetic.average)
-    replicas = " and ".join(f"{name} -> 0" for name in vanishing)
-    finite = (("G_I", interaction_n), ("G_S", entropic_n), ("G_E", energetic_n))
-    decomposed = (
-        tuple((str(v.symbol), v.variance) for vs in energetic.nested.fields.variables.values() for v in vs)
-        + finite
-    )
-    limits = (("G_I", result.interaction), ("G_S", entropic_limit), ("G_E", energetic.log))
+    variances = tuple((str(v.symbol), v.variance) for at_node in variables.values() for v in at_node)
     total = result.interaction + result.entropic + alpha * result.energetic
+    replicas = " and ".join(f"{name} -> 0" for name in vanishing)
     steps = (
         Step(
             "Replicated average",
@@ -84,7 +67,7 @@ def steps_of(derivation: Derivation, result: FreeEntropy) -> tuple[Step, ...]:
             "one pattern are jointly Gaussian with the overlaps Q as covariance, so that what is left, per weight, is "
             + ("an interaction, a trace over one weight" if discrete else "the volume at these overlaps")
             + " and an average over one pattern, in which each replica has the factor chi of its constraint.",
-            (("Phi", replicated.subs(dict(zip(map(sp.Symbol, terms), (e for _, e in finite), strict=True)))),),
+            (("Phi", interaction + entropic + alpha * energetic),),
             table,
             formula=general_formula(discrete),
             shown=False,
@@ -113,7 +96,7 @@ def steps_of(derivation: Derivation, result: FreeEntropy) -> tuple[Step, ...]:
             "Regression down the tree turns "
             + ("both replicated averages" if discrete else "the replicated average over the fields")
             + " into nested one-dimensional averages.",
-            decomposed,
+            variances + finite,
             table,
         ),
         Step(
@@ -132,3 +115,20 @@ def steps_of(derivation: Derivation, result: FreeEntropy) -> tuple[Step, ...]:
         ),
     )
     return tuple(replace(step, origin=(model, ansatz)) for step in steps)
+
+
+Terms = tuple[tuple[str, sp.Expr], ...]
+
+
+def _terms(derivation: Derivation, result: FreeEntropy) -> tuple[tuple[tuple[sp.Symbol, sp.Expr], ...], Terms, Terms]:
+    """Definitions, and interaction, weights and patterns at symbolic multiplicities and in the limit before any pass."""
+    energetic = derivation.energetic
+    definitions = dict(energetic.nested.fields.definitions.table)
+    if derivation.model.weights.discrete:
+        definitions |= derivation.weights.nested.fields.definitions.table
+        entropic, entropic_limit = sp.log(derivation.weights.average), derivation.weights.log
+    else:
+        entropic, entropic_limit = derivation.determinant, result.entropic
+    finite = (("G_I", derivation.interaction), ("G_S", entropic), ("G_E", sp.log(energetic.average)))
+    limits = (("G_I", result.interaction), ("G_S", entropic_limit), ("G_E", energetic.log))
+    return tuple(definitions.items()), finite, limits

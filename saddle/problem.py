@@ -319,7 +319,8 @@ class Problem:
     def _interaction(self, overlaps: dict, conjugates: dict) -> tuple[float, float]:
         """The interaction term, and the sum of the sizes of its parts (for the rounding error)."""
         if not self.discrete:
-            return 0.0, 0.0
+            # The logarithm of a determinant rounds like a number of order 1, however small it is itself.
+            return 0.0, 1.0
         arguments = [*(overlaps[k] for k in self.active), *self._given_overlaps]
         arguments += [*(conjugates[conjugate(k)] for k in self.active), *self._given_conjugates, *self._tail]
         values = self.call("interaction", arguments, 1 + len(self.active), _PLAIN).tolist()

@@ -9,6 +9,9 @@ from types import ModuleType
 
 import pytest
 
+import replica
+import saddle
+
 HERE = Path(__file__).parent
 
 
@@ -29,6 +32,16 @@ def test_claimed_error_covers_the_true_one(accuracy: ModuleType, index: int) -> 
     assert row["covered"], row
     assert row["true_error"] <= row["allowed"]
     assert row["claimed_error"] < 1e-10
+
+
+@pytest.mark.parametrize(("alpha", "kappa"), [(1e-6, 0.0), (0.5, 1.0), (1.9, 0.0), (1.99, 0.0), (12.0, -1.0)])
+def test_spherical_error_covers_the_true_one(accuracy: ModuleType, alpha: float, kappa: float) -> None:
+    """Also where the parts of the determinant cancel, at small loads, and where the overlap is close to 1."""
+    model = replica.zoo.spherical_perceptron()
+    point = saddle.solve((model, "rs"), alpha=alpha, kappa=kappa)
+    truth = accuracy.true_rs(model, alpha, kappa, point.order_parameters["q"])
+    true_error = float(abs(point.free_entropy - truth))
+    assert true_error <= point.error and true_error <= 1e-12 * max(1.0, abs(point.free_entropy))
 
 
 def test_committed_result() -> None:
