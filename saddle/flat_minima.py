@@ -1,0 +1,284 @@
+r"""Where flat minima open a gap and stop being monotonic: double zeros of the Franz-Parisi profile.
+
+Around a reference of margin :math:`\kappa_\mathrm{ref}` the profile :math:`\phi(d)` may have a valley.  The gap closes
+where the bottom of a valley of the *entropy* touches zero, :math:`\phi = \phi' = 0`; monotonicity is lost where the bottom of
+a valley of the *slope* does, :math:`\phi' = \phi'' = 0`.  With :math:`V(\lambda) = \min_d` of the quantity at one value of
+the moving parameter (a reference margin, or a load), both are simple zeros of ``V``, and since the bottom is stationary
+in ``d`` its derivative is the explicit one, :math:`V' = \partial_\lambda`.  Newton's method on ``V`` is therefore the
+extended system in (order parameters, distance, parameter) with all but the parameter eliminated.
+
+That a zero belongs to the *first* valley to touch, over all distances up to the typical one, is checked by a scan at the
+solution; a lower valley found there replaces it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from saddle.newton import newton
+from saddle.results import SaddlePoint
+from saddle.setting import Setting
+from saddle.solving import problem_of, reference_point, solve_point
+
+_FARTHEST, _RATIO = 0.45, 1.28
+_SMALLEST_DISTANCE = 1e-8
+_NEAR_BOUND = 0.98
+"""Fraction of the entropy of all configurations above which nothing happens at smaller distances."""
+_STENCIL = 1e-3
+_MOST_STEPS = 40
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What touches zero at the bottom of its valley, with its derivative in the logarithm of the distance."""
+
+    name: str
+    value: Callable[[SaddlePoint], float]
+    derivative: Callable[[Landscape, float, float], float]
+    error: Callable[[Landscape, SaddlePoint], float]
+
+
+@dataclass(frozen=True)
+class Valley:
+    """The bottom of a valley: its distance, its solved point and the quantity there (minus infinity: no saddle)."""
+
+    distance: float
+    point: SaddlePoint | None
+    depth: float
+
+
+@dataclass(frozen=True)
+class Touch:
+    """A valley whose bottom is zero: the parameter, its error, and the point at the bottom."""
+
+    parameter: float
+    error: float
+    distance: float
+    point: SaddlePoint
+
+
+class NotFound(Exception):
+    """A threshold that could not be computed, with a sentence."""
+
+
+@dataclass
+class Landscape:
+    """Franz-Parisi profiles along one moving parameter.
+
+    Parameters
+    ----------
+    setting : Setting
+        A model under the Franz-Parisi ansatz.
+    at : callable
+        All parameters but the distance at a value of the moving one.
+    tolerance : float
+    """
+
+    setting: Setting
+    at: Callable[[float], Mapping[str, float]]
+    tolerance: float
+    _points: dict[float, dict[float, SaddlePoint]] = field(default_factory=dict)
+
+    def point(self, parameter: float, distance: float) -> SaddlePoint:
+        """The solved point, started from the nearest one known."""
+        known = self._points.setdefault(parameter, {})
+        if distance not in known:
+            known[distance] = solve_point(
+                self.setting, self._values(parameter, distance), self._nearest(parameter, distance), self.tolerance
+            )
+        return known[distance]
+
+    def _values(self, parameter: float, distance: float) -> dict[str, float]:
+        return {**self.at(parameter), "distance": distance}
+
+    def _nearest(self, parameter: float, distance: float) -> SaddlePoint | None:
+        candidates = [
+            (abs(math.log(d / distance)) + 20.0 * abs(p - parameter), point)
+            for p, line in self._points.items()
+            if abs(p - parameter) < 0.02
+            for d, point in line.items()
+            if point.converged
+        ]
+        closest = min(candidates, key=lambda c: c[0], default=(math.inf, None))
+        return closest[1] if closest[0] < 0.5 else None
+
+    def typical_distance(self, parameter: float) -> float:
+        """The distance where the profile is maximal."""
+        high = _FARTHEST
+        while slope(self.point(parameter, high)) >= 0.0:
+            high = 0.5 * (high + 0.5)
+            if high > 0.4999:
+                raise NotFound("The profile has no maximum below distance 1/2.")
+        low = high
+        while not slope(self.point(parameter, low)) > 0.0:
+            low /= _RATIO
+            if low < _SMALLEST_DISTANCE:
+                raise NotFound("The profile has no maximum.")
+        return _root(lambda u: slope(self.point(parameter, math.exp(u))), low, high, xtol=1e-8)
+
+    def scan(self, parameter: float) -> list[SaddlePoint]:
+        """Points from the typical distance down to where the profile is that of all configurations, or has no saddle."""
+        distance, points = self.typical_distance(parameter), []
+        while distance > _SMALLEST_DISTANCE:
+            distance /= _RATIO
+            points.append(self.point(parameter, distance))
+            here = points[-1]
+            if not here.converged:
+                break
+            bound = here.observables["bound"]
+            assert isinstance(bound, float)
+            if here.free_entropy > _NEAR_BOUND * bound and slope(here) > 0.0:
+                break
+        return points
+
+    def valleys(self, parameter: float, quantity: Quantity) -> list[Valley]:
+        """The valleys of a quantity below the typical distance, the deepest first; a hole is one without a bottom."""
+        points = self.scan(parameter)
+        found = [Valley(p.parameters["distance"], None, -math.inf) for p in points if not p.converged]
+        solved = [p for p in points if p.converged]
+        values = [quantity.value(p) for p in solved]
+        for i in range(1, len(solved) - 1):
+            if values[i] <= values[i - 1] and values[i] < values[i + 1]:
+                ends = solved[i + 1].parameters["distance"], solved[i - 1].parameters["distance"]
+                found.append(self._bottom(parameter, quantity, *ends))
+        return sorted(found, key=lambda valley: valley.depth)
+
+    def _bottom(self, parameter: float, quantity: Quantity, low: float, high: float) -> Valley:
+        distance = _root(lambda u: quantity.derivative(self, parameter, math.exp(u)), low, high, xtol=1e-10)
+        return self._valley(parameter, quantity, distance)
+
+    def _valley(self, parameter: float, quantity: Quantity, distance: float) -> Valley:
+        point = self.point(parameter, distance)
+        return Valley(distance, point, quantity.value(point) if point.converged else -math.inf)
+
+    def nearby(self, parameter: float, quantity: Quantity, distance: float) -> Valley:
+        """The bottom of the valley next to a distance, by Newton's method on the derivative."""
+        u = math.log(distance)
+        for _ in range(_MOST_STEPS):
+            here = quantity.derivative(self, parameter, math.exp(u))
+            there = quantity.derivative(self, parameter, math.exp(u + _STENCIL))
+            curvature = (there - here) / _STENCIL
+            if not curvature > 0.0:
+                raise NotFound("The valley has no bottom next to the last one.")
+            step = max(-0.3, min(0.3, -here / curvature))
+            u += step
+            if abs(step) < 1e-7:
+                return self._valley(parameter, quantity, math.exp(u))
+        raise NotFound("The bottom of a valley was not found.")
+
+    def gradient(self, parameter: float, quantity: Quantity, distance: float) -> float:
+        """The derivative of the quantity in the moving parameter at fixed distance."""
+        shift = 1e-5 * max(1.0, abs(parameter))
+        above, below = (quantity.value(self.point(parameter + s, distance)) for s in (shift, -shift))
+        return (above - below) / (2.0 * shift)
+
+    def refined_slope(self, point: SaddlePoint) -> float:
+        """The slope of a solved point by the refined quadrature rule."""
+        values, rule = dict(point.parameters), self.setting.rule.refined()
+        numbers = {name: float(value) for name, value in values.items()}
+        problem = problem_of(self.setting, numbers, reference_point(self.setting, numbers, self.tolerance))
+        state = newton(problem, problem.to_coordinates(point.order_parameters), rule, self.tolerance).state
+        if state is None:
+            return math.nan
+        return -2.0 * problem.slope(state, self.setting.ansatz.imposed[0])
+
+
+def slope(point: SaddlePoint) -> float:
+    """The derivative of a profile in the distance."""
+    value = point.observables.get("slope")
+    return float(value) if point.converged and value is not None else math.nan
+
+
+def _entropy_derivative(land: Landscape, parameter: float, distance: float) -> float:
+    return slope(land.point(parameter, distance)) * distance
+
+
+def _slope_derivative(land: Landscape, parameter: float, distance: float) -> float:
+    above, below = (slope(land.point(parameter, distance * math.exp(s))) for s in (_STENCIL, -_STENCIL))
+    return (above - below) / (2.0 * _STENCIL)
+
+
+def _slope_error(land: Landscape, point: SaddlePoint) -> float:
+    size = 1.0 + abs(point.order_parameters["phat"]) if "phat" in point.order_parameters else 1.0
+    return 2.0 * abs(land.refined_slope(point) - slope(point)) + 1e-13 * size + 10.0 * point.residual * size
+
+
+ENTROPY = Quantity("entropy", lambda p: p.free_entropy, _entropy_derivative, lambda land, p: p.error)
+SLOPE = Quantity("slope", slope, _slope_derivative, _slope_error)
+
+
+def first_touch(land: Landscape, quantity: Quantity, good: float, bad: float) -> Touch | None:
+    """Return where, from ``good`` to ``bad``, a valley of the quantity first touches zero.
+
+    None if it is already below zero at ``good``.
+
+    Raises
+    ------
+    NotFound
+        If it could not be computed, or if nothing touches zero up to ``bad``.
+    """
+    if _depth(land, good, quantity) < 0.0:
+        return None
+    start = _bracket(land, quantity, good, bad)
+    for _ in range(4):
+        touch = _polish(land, quantity, *start)
+        lower = [v for v in land.valleys(touch.parameter, quantity) if v.depth < 0.0 and not _same(v, touch)]
+        if not lower:
+            return touch
+        start = (touch.parameter, lower[0].distance)
+    raise NotFound(f"Several valleys of the {quantity.name} touch zero together.")
+
+
+def _same(valley: Valley, touch: Touch) -> bool:
+    return abs(math.log(valley.distance / touch.distance)) < 0.05
+
+
+def _depth(land: Landscape, parameter: float, quantity: Quantity) -> float:
+    return min((valley.depth for valley in land.valleys(parameter, quantity)), default=math.inf)
+
+
+def _bracket(land: Landscape, quantity: Quantity, good: float, bad: float) -> tuple[float, float]:
+    """A parameter and the distance of a valley next to the first touch: by steps, then by bisection."""
+    steps, last = 8, good
+    for i in range(1, steps + 1):
+        trial = good + (bad - good) * i / steps
+        if i == steps or _depth(land, trial, quantity) < 0.0:
+            bad = trial
+            break
+        last = trial
+    good = last
+    for _ in range(_MOST_STEPS):
+        middle = 0.5 * (good + bad)
+        valleys = land.valleys(middle, quantity)
+        if valleys and valleys[0].depth < 0.0:
+            bad = middle
+        else:
+            good = middle
+        if valleys and math.isfinite(valleys[0].depth) and abs(bad - good) < 0.01:
+            return middle, valleys[0].distance
+    raise NotFound(f"No valley of the {quantity.name} was found that touches zero.")
+
+
+def _polish(land: Landscape, quantity: Quantity, parameter: float, distance: float) -> Touch:
+    """Newton's method on the depth of the valley as a function of the parameter."""
+    for _ in range(_MOST_STEPS):
+        valley = land.nearby(parameter, quantity, distance)
+        if valley.point is None or not math.isfinite(valley.depth):
+            raise NotFound("The valley is lost: there is no saddle at its bottom.")
+        distance = valley.distance
+        gradient = land.gradient(parameter, quantity, distance)
+        step = -valley.depth / gradient
+        noise = quantity.error(land, valley.point) / abs(gradient)
+        if abs(step) <= max(noise, 1e-14):
+            return Touch(parameter, noise + abs(step) + 1e-13, distance, valley.point)
+        parameter += max(-0.02, min(0.02, step))
+    raise NotFound(f"The zero of the {quantity.name} was not reached in {_MOST_STEPS} steps.")
+
+
+def _root(function: Callable[[float], float], low: float, high: float, xtol: float) -> float:
+    """A distance between two at which a function of its logarithm changes sign."""
+    from scipy.optimize import brentq
+
+    return math.exp(brentq(function, math.log(low), math.log(high), xtol=xtol, rtol=1e-14))
