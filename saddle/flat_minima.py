@@ -28,6 +28,7 @@ _NEAR_BOUND = 0.98
 """Fraction of the entropy of all configurations above which nothing happens at smaller distances."""
 _STENCIL = 1e-3
 _MOST_STEPS = 40
+_LONGEST_STEP, _CLOSE = 0.5, 0.02
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ class Landscape:
 
     def _nearest(self, parameter: float, distance: float) -> SaddlePoint | None:
         candidates = [
-            (abs(math.log(d / distance)) + 20.0 * abs(p - parameter), point)
+            (abs(math.log(d / distance)) + 10.0 * abs(p - parameter), point)
             for p, line in self._points.items()
-            if abs(p - parameter) < 0.02
+            if abs(p - parameter) < 0.05
             for d, point in line.items()
             if point.converged
         ]
@@ -146,8 +147,17 @@ class Landscape:
         return sorted(found, key=lambda valley: valley.depth)
 
     def _bottom(self, parameter: float, quantity: Quantity, low: float, high: float) -> Valley:
-        distance = _root(lambda u: quantity.derivative(self, parameter, math.exp(u)), low, high, xtol=1e-10)
-        return self._valley(parameter, quantity, distance)
+        from scipy.optimize import minimize_scalar
+
+        def depth(u: float) -> float:
+            return quantity.value(self.point(parameter, math.exp(u)))
+
+        bounds = (math.log(low), math.log(high))
+        near = math.exp(minimize_scalar(depth, bounds=bounds, method="bounded", options={"xatol": 1e-2}).x)
+        try:
+            return self.nearby(parameter, quantity, near)
+        except NotFound:
+            return self._valley(parameter, quantity, near)
 
     def _valley(self, parameter: float, quantity: Quantity, distance: float) -> Valley:
         point = self.point(parameter, distance)
@@ -241,7 +251,7 @@ def _depth(land: Landscape, parameter: float, quantity: Quantity) -> float:
 
 def _bracket(land: Landscape, quantity: Quantity, good: float, bad: float) -> tuple[float, float]:
     """A parameter and the distance of a valley next to the first touch: by steps, then by bisection."""
-    steps, last = 8, good
+    steps, last = max(8, math.ceil(abs(bad - good) / _LONGEST_STEP)), good
     for i in range(1, steps + 1):
         trial = good + (bad - good) * i / steps
         if i == steps or _depth(land, trial, quantity) < 0.0:
@@ -256,7 +266,7 @@ def _bracket(land: Landscape, quantity: Quantity, good: float, bad: float) -> tu
             bad = middle
         else:
             good = middle
-        if valleys and math.isfinite(valleys[0].depth) and abs(bad - good) < 0.01:
+        if valleys and math.isfinite(valleys[0].depth) and abs(bad - good) < _CLOSE:
             return middle, valleys[0].distance
     raise NotFound(f"No valley of the {quantity.name} was found that touches zero.")
 
@@ -273,7 +283,7 @@ def _polish(land: Landscape, quantity: Quantity, parameter: float, distance: flo
         noise = quantity.error(land, valley.point) / abs(gradient)
         if abs(step) <= max(noise, 1e-14):
             return Touch(parameter, noise + abs(step) + 1e-13, distance, valley.point)
-        parameter += max(-0.02, min(0.02, step))
+        parameter += max(-_CLOSE, min(_CLOSE, step))
     raise NotFound(f"The zero of the {quantity.name} was not reached in {_MOST_STEPS} steps.")
 
 
