@@ -38,6 +38,7 @@ _SEVERITY = (
     Status.NEGATIVE_ENTROPY,
     Status.BRANCH_END,
     Status.NO_SADDLE,
+    Status.ABSENT,
     Status.NOT_CONVERGED,
 )
 

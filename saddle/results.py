@@ -22,6 +22,7 @@ class Status(str, Enum):
     NEGATIVE_ENTROPY = "negative-entropy"
     NO_SADDLE = "no-saddle"
     BRANCH_END = "branch-end"
+    ABSENT = "absent"
     NOT_CONVERGED = "not-converged"
 
     @property
@@ -58,6 +59,7 @@ _ADVICE = {
         "There is no saddle here to converge to: ask for a parameter on one of the branches that the message names."
     ),
     Status.BRANCH_END: "The branch ends before this point: ask for a larger distance or a larger reference margin.",
+    Status.ABSENT: "It does not exist at these parameters: the message says why; ask at others.",
     Status.NOT_CONVERGED: (
         "Give start= from a neighbouring converged point, follow the branch from there in small steps, or loosen "
         "tolerance=. If the residuals stall at a small value, the quadrature limits the point."
