@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from replica.errors import InputError
+
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
 
@@ -153,6 +155,18 @@ class Model:
     architecture: Architecture = field(default_factory=Perceptron)
     description: str = ""
 
+    def __post_init__(self) -> None:
+        for part, value in (("weights", self.weights), ("constraint", self.constraint), ("architecture", self.architecture)):
+            try:
+                hash(value)
+            except TypeError:
+                raise InputError(
+                    f"The {part} of the model {self.name} can change ({type(value).__name__} has no hash); make it a "
+                    "frozen dataclass."
+                ) from None
+
     def recipe(self) -> str:
         """The parts as text: equal recipes have equal equations."""
-        return f"{self.weights!r} {self.constraint!r} {self.architecture!r}"
+        from replica.recipe import recipe_of
+
+        return recipe_of(self.weights, self.constraint, self.architecture)

@@ -1,4 +1,7 @@
-"""The models and ansatze that ship, by name; each is a declaration."""
+"""The models and ansatze that ship, by name; each is a declaration.
+
+Where a name is asked for, ``path/to/file.py:name`` is one of the user's own (:mod:`replica.user_files`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Callable
 from replica.ansatz import Ansatz, Leaf, Node
 from replica.errors import InputError
 from replica.model import BinaryWeights, Model, SphericalWeights
+from replica.user_files import from_file, is_file_name
 
 
 def binary_perceptron() -> Model:
@@ -81,14 +85,18 @@ ANSATZE: dict[str, Callable[[], Ansatz]] = {"rs": rs, "1rsb": one_rsb, "franz-pa
 
 
 def model(name: str) -> Model:
-    """Return the shipped model of this name."""
+    """Return the shipped model of this name, or the one that ``path/to/file.py:name`` means."""
+    if is_file_name(name):
+        return from_file(name, Model)
     if name not in MODELS:
-        raise InputError(f"There is no model {name!r}; the models are {', '.join(MODELS)}.")
+        raise InputError(f"There is no model {name!r}; the models are {', '.join(MODELS)} and path/to/file.py:name.")
     return MODELS[name]()
 
 
 def ansatz(name: str) -> Ansatz:
-    """Return the shipped ansatz of this name."""
+    """Return the shipped ansatz of this name, or the one that ``path/to/file.py:name`` means."""
+    if is_file_name(name):
+        return from_file(name, Ansatz)
     if name not in ANSATZE:
-        raise InputError(f"There is no ansatz {name!r}; the ansatze are {', '.join(ANSATZE)}.")
+        raise InputError(f"There is no ansatz {name!r}; the ansatze are {', '.join(ANSATZE)} and path/to/file.py:name.")
     return ANSATZE[name]()

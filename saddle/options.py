@@ -194,7 +194,7 @@ _ADD: dict[str, Callable[[Parser], None]] = {
 
 
 def _model(parser: Parser) -> None:
-    parser.add_argument("model", metavar="MODEL", help="a name that 'replica models' lists")
+    parser.add_argument("model", metavar="MODEL", help="a name that 'replica models' lists, or path/to/file.py:name")
 
 
 def _ansatz(parser: Parser) -> None:
