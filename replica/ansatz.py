@@ -34,11 +34,13 @@ class Leaf:
     """A species of replicas.
 
     An ``anchor`` (of multiplicity one) comes before its siblings, which are measured from it; this is declared, not read
-    off the multiplicity, since ``m = 1`` is a legitimate limit of an ordinary group.
+    off the multiplicity, since ``m = 1`` is a legitimate limit of an ordinary group.  A ``teacher`` is drawn from the
+    prior of the weights and labels the patterns (:mod:`replica.teacher`).
     """
 
     species: str
     anchor: bool = False
+    teacher: bool = False
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,7 @@ def prune(tree: Node, vanishing: str) -> Node:
         rest: Leaf | Node = prune(child, vanishing) if isinstance(child, Node) else child
         if isinstance(rest, Node) and len(rest.groups) == 1 and multiplicity(rest.groups[0][0]) == 1:
             rest = rest.groups[0][1]
-        if isinstance(rest, Leaf):
+        if isinstance(rest, Leaf) and not rest.teacher:
             rest = Leaf(rest.species)
         groups[rest] = groups.get(rest, 0) + multiplicity(text)
     return Node(tree.name, tuple((str(mult), child) for child, mult in groups.items()))

@@ -39,8 +39,9 @@ from replica.free_entropy import FreeEntropy, Replicon
 from replica.limit import log_per_replica, marked, per_replica
 from replica.model import Model
 from replica.nested import Mark, NestedAverage, copies_of_group, pair_marks, simplest_pair
-from replica.passes import merge, mirror
+from replica.passes import merge, mirror, pin
 from replica.steps import steps_of
+from replica.teacher import ansatz_of, label_factor
 
 
 def derive(model: Model | str, ansatz: Ansatz | str) -> FreeEntropy:
@@ -64,7 +65,7 @@ def derive(model: Model | str, ansatz: Ansatz | str) -> FreeEntropy:
         raise InputError(f"A model is a replica.Model or the name of one, not a {type(model).__name__}.")
     if not isinstance(ansatz, Ansatz):
         raise InputError(f"An ansatz is a replica.Ansatz or the name of one, not a {type(ansatz).__name__}.")
-    return _derive(model, ansatz)
+    return _derive(model, ansatz_of(model, ansatz))
 
 
 @lru_cache(maxsize=32)
@@ -92,7 +93,7 @@ class Side:
         return log_per_replica(self.average, self.ansatz.vanishing)
 
     def _finish(self, expr: sp.Expr) -> sp.Expr:
-        return mirror(canonical(merge(canonical(expr), self.nested.fields.definitions)))
+        return mirror(pin(canonical(merge(canonical(expr), self.nested.fields.definitions))))
 
     def free_entropy(self) -> sp.Expr:
         """The logarithm in the limit, with as few integrals as possible."""
@@ -134,6 +135,8 @@ class Derivation:
         fields = FieldTree(self.ansatz.tree, covariance, diagonal, "e")
 
         def factor(leaf: Leaf, field: sp.Expr) -> sp.Expr:
+            if leaf.teacher:
+                return label_factor(field)
             prefix = self.ansatz.prefix(leaf.species)
             parameters = {name: sp.Symbol(prefix + name) for name in self.model.constraint.parameters}
             return self.model.constraint.factor(field, parameters)

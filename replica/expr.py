@@ -24,6 +24,10 @@ class H(sp.Function):
     nargs = 1
     is_positive = True
 
+    @classmethod
+    def eval(cls, x: sp.Expr) -> sp.Expr | None:
+        return sp.Rational(1, 2) if x.is_zero else None
+
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         return -H(self.args[0]) * Mills(self.args[0])
 
@@ -37,6 +41,10 @@ class Mills(sp.Function):
 
     nargs = 1
     is_positive = True
+
+    @classmethod
+    def eval(cls, x: sp.Expr) -> sp.Expr | None:
+        return sp.sqrt(2 / sp.pi) if x.is_zero else None
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         return Mills(self.args[0]) * MillsExcess(self.args[0])
@@ -280,6 +288,9 @@ def slope_and_rest(argument: sp.Expr, z: sp.Symbol) -> tuple[sp.Expr, sp.Expr]:
 
 def field_derivative(factor: sp.Expr, field: sp.Symbol, order: int) -> sp.Expr:
     """The ``order``-th derivative of a leaf's factor in its field; a bare step becomes a delta."""
+    if order and isinstance(factor, sp.Mul) and factor.has(Step):
+        constant, factor = factor.as_independent(field, as_Add=False)
+        return constant * field_derivative(factor, field, order)
     for _ in range(order):
         if isinstance(factor, Step) and factor.args[0].has(field):
             slope, _rest = slope_and_rest(factor.args[0], field)

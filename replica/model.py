@@ -147,6 +147,8 @@ class Model:
         The parts; see :class:`BinaryWeights`, :class:`SphericalWeights`, :class:`Threshold`, :class:`Perceptron`.
     description : str
         One sentence for ``replica models``.
+    teacher : bool
+        Whether the labels are those of a teacher, a configuration drawn from the prior of the weights.
     """
 
     name: str
@@ -154,6 +156,7 @@ class Model:
     constraint: Constraint = field(default_factory=Threshold)
     architecture: Architecture = field(default_factory=Perceptron)
     description: str = ""
+    teacher: bool = False
 
     def __post_init__(self) -> None:
         for part, value in (("weights", self.weights), ("constraint", self.constraint), ("architecture", self.architecture)):
@@ -169,4 +172,4 @@ class Model:
         """The parts as text: equal recipes have equal equations."""
         from replica.recipe import recipe_of
 
-        return recipe_of(self.weights, self.constraint, self.architecture)
+        return recipe_of(self.weights, self.constraint, self.architecture) + (" teacher" if self.teacher else "")

@@ -73,7 +73,8 @@ class NestedAverage:
         mean = state.mean[leaf.species]
         if leaf.anchor and self.values:
             value = next(v for v, m in fields.anchor_variables.values() if v.name == f"s_{leaf.species}")
-            return value**order * sp.exp(value * mean)
+            prior = sp.Rational(1, len(self.values)) if leaf.teacher else sp.Integer(1)
+            return prior * value**order * sp.exp(value * mean)
         field = sp.Symbol(f"{fields.label}field")
         factor: sp.Expr
         if fields.diagonal is None:

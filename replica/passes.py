@@ -8,6 +8,9 @@ r"""Passes over averages: fewer integrals, and factors where a quadrature wants 
     the entropy, its saddle equations and their Jacobian share one sweep over ``u``.
 ``absorb``
     A factor such as :math:`1/H(c)` in front of an inner average moves under it, where it balances a tilted weight.
+``pin``
+    A delta that is left in front of an inner average fixes its variable: :math:`E_z \delta(z + a) f(z)` is ``f(-a)`` times
+    a density.
 ``mirror``
     A sum over :math:`s = \pm 1` whose terms are mirror images is twice one term.
 """
@@ -110,6 +113,20 @@ def _is_norm(factor: sp.Expr) -> bool:
     return isinstance(base, TILTS) and exponent.could_extract_minus_sign()
 
 
+def pin(expr: sp.Expr) -> sp.Expr:
+    """Averages of a delta times a function of its variable, as the function at the root times the density there."""
+    if not expr.has(Delta):
+        return expr
+    if isinstance(expr, Average):
+        z, factors = expr.variable, sp.Mul.make_args(expr.body)
+        deltas = [f for f in factors if isinstance(f, Delta) and f.has(z)]
+        if len(deltas) == 1:
+            slope, rest = slope_and_rest(deltas[0].args[0], z)
+            others = sp.Mul(*(f for f in factors if f is not deltas[0])).subs(z, -rest / slope)
+            return pin(others * Average(deltas[0], z, expr.variance))
+    return expr.func(*(pin(arg) for arg in expr.args)) if expr.args else expr
+
+
 def mirror(expr: sp.Expr) -> sp.Expr:
     """Sums over a weight written out, as a multiple of one term where the terms are mirror images."""
     if not expr.has(SiteSum):
@@ -123,6 +140,9 @@ def mirror(expr: sp.Expr) -> sp.Expr:
             if _mirrored(term, flips) == _mirrored(term, {}):
                 return 2 * mirror(Average(term.subs(s, 1), z, expr.variance))
     if isinstance(expr, SiteSum):
+        s = expr.variable
+        if set(expr.values) == {-1, 1} and _mirrored(expr.body, {s: -s}) == _mirrored(expr.body, {}):
+            return 2 * mirror(expr.body.subs(s, 1))
         return mirror(expr.expanded())
     return expr.func(*(mirror(arg) for arg in expr.args))
 
@@ -137,6 +157,9 @@ def _mirrored(term: sp.Expr, flips: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
     if isinstance(term, Average):
         inner = _mirrored(term.body, {**flips, term.variable: -term.variable} if flips else {})
         return Average(inner, term.variable, term.variance)
+    if isinstance(term, SiteSum) and set(term.values) == {-1, 1}:
+        inner = _mirrored(term.body, {**flips, term.variable: -term.variable} if flips else {})
+        return SiteSum(inner, term.variable, term.values)
     if isinstance(term, (TwoCosh, Log2Cosh, sp.tanh)):
         argument = sp.expand(term.args[0].subs(flips, simultaneous=True))
         sign = -1 if _leading_negative(argument) else 1

@@ -25,6 +25,16 @@ def spherical_perceptron() -> Model:
     )
 
 
+def teacher_student() -> Model:
+    """Return the binary teacher-student perceptron: patterns labelled by a teacher with weights +-1 (Gyorgyi 1990)."""
+    return Model(
+        "teacher-student",
+        BinaryWeights(),
+        description="weights +-1, patterns labelled by a teacher of the same kind, every stability at least kappa",
+        teacher=True,
+    )
+
+
 def rs() -> Ansatz:
     """Return the replica-symmetric ansatz, ``root[(n, w)]``."""
     return Ansatz(
@@ -79,6 +89,7 @@ def franz_parisi() -> Ansatz:
 MODELS: dict[str, Callable[[], Model]] = {
     "binary-perceptron": binary_perceptron,
     "spherical-perceptron": spherical_perceptron,
+    "teacher-student": teacher_student,
 }
 
 ANSATZE: dict[str, Callable[[], Ansatz]] = {"rs": rs, "1rsb": one_rsb, "franz-parisi": franz_parisi}

@@ -18,6 +18,7 @@ from replica.ansatz import conjugate
 from replica.derivation import derive
 from replica.fields import Definitions
 from replica.hard_limit import limit_load
+from replica.teacher import nishimori
 from saddle import special
 from saddle.codegen import KernelWriter
 
@@ -129,6 +130,7 @@ class Layout:
             "own_pivots": [k for k in self._free_pivots() if str(self.f.pivots[k].variance) in self.pivot_variances],
             "replicons": list(self._replicons()),
             "limit_load": limit_load(self.f) is not None,
+            "nishimori": nishimori(self.f.model, self.ansatz),
         }
 
     def _replicons(self) -> dict[str, tuple[sp.Expr, sp.Expr]]:

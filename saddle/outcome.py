@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from replica.ansatz import conjugate
+from replica.teacher import generalization_error, teacher_overlap
 from saddle.newton import Attempt
 from saddle.problem import Problem, State
 from saddle.quadrature import Rule
@@ -83,14 +84,21 @@ def _observables(
     setting: Setting, problem: Problem, values: Mapping[str, float], state: State
 ) -> dict[str, float | bool | None]:
     """What the ansatz adds to a row: slope and bound, or overlap, distance and stability."""
+    learned = _generalization(setting, state.overlaps)
     if setting.ansatz.imposed:
         name = setting.ansatz.imposed[0]
         bound = setting.model.weights.distance_bound(values["distance"])
-        return {"slope": -2.0 * problem.slope(state, name), "bound": bound}
-    (name,) = problem.active
-    replicon = problem.observables(state, setting.rule)["replicons"][name]
+        return {"slope": -2.0 * problem.slope(state, name), "bound": bound, **learned}
+    ((name, replicon),) = problem.observables(state, setting.rule)["replicons"].items()
     overlap = state.overlaps[name]
-    return {"overlap": overlap, "distance": (1.0 - overlap) / 2, "replicon": replicon, "stable": bool(replicon > 0.0)}
+    found = {"overlap": overlap, "distance": (1.0 - overlap) / 2, "replicon": replicon, "stable": bool(replicon > 0.0)}
+    return {**found, **learned}
+
+
+def _generalization(setting: Setting, overlaps: Mapping[str, float]) -> dict[str, float | bool | None]:
+    """The generalisation error of a student of a teacher, from their overlap; nothing without a teacher."""
+    name = teacher_overlap(setting.ansatz)
+    return {"generalization_error": generalization_error(setting.model, overlaps[name])} if name else {}
 
 
 def _order_parameters(problem: Problem, state: State) -> dict[str, float]:
@@ -144,7 +152,8 @@ def without_value(
     """The result at a point without a value: its status and message, and how far the iteration came."""
     last = iterations[-1].residual if iterations else math.nan
     names = [conjugate(k) if hat else k for k in setting.ansatz.names().values() for hat in (False, True)]
-    keys = ("slope", "bound") if setting.ansatz.imposed else ("overlap", "distance", "replicon", "stable")
+    keys: tuple[str, ...] = ("slope", "bound") if setting.ansatz.imposed else ("overlap", "distance", "replicon", "stable")
+    keys = (*keys, "generalization_error") if teacher_overlap(setting.ansatz) else keys
     observables: dict[str, float | bool | None] = dict.fromkeys(keys)
     if setting.ansatz.imposed:
         observables["bound"] = setting.model.weights.distance_bound(values["distance"])

@@ -29,6 +29,8 @@ _LARGEST_LOGIT = 600.0
 _EPS = float(np.finfo(float).eps)
 _LARGEST_NOISE = 1e-5
 """Rounding of the relative residuals beyond which a point has no digits: an overlap within 1e-9 of 1."""
+_IDENTITY = 1e-5
+"""Difference of two overlaps that are equal by an identity: a solved saddle is far closer, another branch far off."""
 _PLAIN = Rule()
 
 
@@ -326,6 +328,23 @@ class Problem:
         values = self.call("interaction", arguments, 1 + len(self.active), _PLAIN).tolist()
         parts = [abs(values[1 + i] * overlaps[k] * conjugates[conjugate(k)]) for i, k in enumerate(self.active)]
         return values[0], sum(parts)
+
+    def obeys_identities(self, state: State) -> bool:
+        """Whether overlaps that are equal by an exact identity here are equal at this state."""
+        where, equal = self.meta["nishimori"]
+        if not equal or any(self.parameters[name] != value for name, value in where.items()):
+            return True
+        return all(abs(state.overlaps[a] - state.overlaps[b]) <= _IDENTITY for a, b in equal)
+
+    def load_derivative(self, state: State, rule: Rule) -> Vector:
+        """Derivative of the relative residuals in the load, which enters through the conjugates of free overlaps."""
+        n, free = len(self.active), self._free_at
+        pairs = np.array([state.energetic_pairs[k] for k in self.active])[free]
+        weights = self._weights(state.place, state.conjugates, rule, True)
+        if not self.discrete:
+            return pairs / (1.0 + np.abs(weights[1 : n + 1][free]))
+        left = np.array([state.place.remaining.get(k, 1.0) for k in self.active])
+        return -(weights[n + 1 :].reshape(n, n)[:, free] @ pairs) / left
 
     def slope(self, state: State, name: str) -> float:
         """Derivative of the free entropy in an imposed overlap, at a saddle."""

@@ -16,6 +16,7 @@ from replica import zoo
 from replica.ansatz import Ansatz
 from replica.errors import InputError
 from replica.model import Model
+from replica.teacher import ansatz_of
 from saddle.kernel import kernel_key, load_kernel
 from saddle.quadrature import Rule
 
@@ -42,7 +43,7 @@ class Setting:
             raise InputError(
                 f"The ansatz {ansatz.name} is derived but has no solver yet; rs and franz-parisi can be solved."
             )
-        return _known(model, ansatz)
+        return _known(model, ansatz_of(model, ansatz))
 
     @cached_property
     def kernel(self) -> ModuleType:
@@ -62,7 +63,7 @@ class Setting:
     @property
     def reference(self) -> Setting | None:
         """The setting that this one is conditioned on."""
-        return Setting(self.model, zoo.ansatz(self.ansatz.reference)) if self.ansatz.reference else None
+        return Setting.of((self.model, self.ansatz.reference)) if self.ansatz.reference else None
 
     def parameter_names(self) -> list[str]:
         """Names of the parameters, in the order of rows: load, margins, distance."""

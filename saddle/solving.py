@@ -16,6 +16,7 @@ from typing import Any
 from replica.ansatz import conjugate
 from replica.errors import InputError
 from saddle.branch import SMALLEST_DISTANCE, Side, approach
+from saddle.fold import Fold, fold_in_load
 from saddle.newton import Attempt, FixedPoint, newton
 from saddle.outcome import finished, not_converged, without_value
 from saddle.problem import Problem, State
@@ -29,6 +30,8 @@ _SINGULAR = 1e-4
 """Singularity below which a branch ends: it is at most 2e-6 at ends found in steps of 1e-7, at least 8e-4 elsewhere."""
 _SCOUTING_STEPS = (2, 10)
 _ZERO_ENTROPY = 1e-9
+_SMALL_LOAD = 0.1
+"""A load at which the fixed-point map contracts, whatever the margin."""
 
 
 class SaddleError(RuntimeError):
@@ -148,20 +151,26 @@ def solve_point(
     attempt = None
     if start is not None:
         attempt = _from_start(problem, start, setting.rule, tolerance)
+        attempt = None if attempt is None or _spurious(problem, attempt) else attempt
     if attempt is None or not _acceptable(attempt):
         attempt = cold_start(problem, setting.rule, tolerance)
     if not _acceptable(attempt) and setting.ansatz.imposed:
         return _along_branch(setting, values, reference, attempt, tolerance)
-    if not _acceptable(attempt):
+    if not _acceptable(attempt) or _spurious(problem, attempt):
         attempt = _with_growing_load(setting, values, reference, attempt, tolerance)
-    if not _acceptable(attempt) or attempt.state is None:
-        return not_converged(setting, values, attempt, tolerance)
+    if not _acceptable(attempt) or _spurious(problem, attempt) or attempt.state is None:
+        return beyond_fold(setting, values, tolerance) or not_converged(setting, values, attempt, tolerance)
     return finished(setting, problem, values, reference, attempt.state, attempt.iterations, tolerance)
 
 
 def _acceptable(attempt: Attempt) -> bool:
     """Converged, and not past a fold."""
     return attempt.converged and attempt.state is not None and attempt.state.orientation >= 0
+
+
+def _spurious(problem: Problem, attempt: Attempt) -> bool:
+    """Whether a solution breaks an exact identity between overlaps: it is on a branch that means nothing."""
+    return attempt.state is not None and attempt.converged and not problem.obeys_identities(attempt.state)
 
 
 def _from_start(
@@ -282,6 +291,37 @@ def _how_it_ends(state: State) -> str:
     if state.overlaps[closest] > 0.99 and max(map(abs, state.conjugates.values())) > 100.0:
         return f"the probes freeze: {closest} tends to 1 and its conjugate to infinity"
     return "in a fold"
+
+
+@lru_cache(maxsize=256)
+def _fold_at(setting: Setting, fixed: tuple[tuple[str, float], ...], tolerance: float) -> Fold | None:
+    def problem_at(alpha: float) -> Problem:
+        return problem_of(setting, {"alpha": alpha, **dict(fixed)}, None)
+
+    start = cold_start(problem_at(_SMALL_LOAD), setting.rule, tolerance)
+    if not _acceptable(start) or start.state is None:
+        return None
+    held = problem_at(_SMALL_LOAD).pivots[0]
+    return fold_in_load(problem_at, held, start.state, _SMALL_LOAD, setting.rule, tolerance)
+
+
+def spinodal(setting: Setting, values: Mapping[str, float], tolerance: float) -> Fold | None:
+    """The fold in which the branch without patterns ends as the load grows, at these parameters; None if it has none."""
+    if setting.ansatz.imposed or setting.reference is not None or not setting.kernel.META["pivots"]:
+        return None
+    fixed = tuple((name, value) for name, value in values.items() if name != "alpha")
+    return _fold_at(setting, fixed, min(tolerance, DEFAULT_TOLERANCE))
+
+
+def beyond_fold(setting: Setting, values: Mapping[str, float], tolerance: float) -> SaddlePoint | None:
+    """The answer beyond the load at which the branch ends in a fold, None below it."""
+    fold = spinodal(setting, values, tolerance)
+    if fold is None or values["alpha"] < fold.alpha - fold.error:
+        return None
+    message = f"No saddle: the branch that starts without patterns ends in a fold at alpha = {fold.alpha:.10g}"
+    if setting.model.teacher:
+        message += "; beyond it the teacher itself is left (perfect generalisation: r = 1, entropy 0)"
+    return without_value(setting, values, Status.NO_SADDLE, message + ".", (), tolerance)
 
 
 def _beyond_limit(
