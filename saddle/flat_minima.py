@@ -1,11 +1,11 @@
 r"""Where flat minima open a gap and stop being monotonic: double zeros of the Franz-Parisi profile.
 
 Around a reference of margin :math:`\kappa_\mathrm{ref}` the profile :math:`\phi(d)` may have a valley.  The gap closes
-where the bottom of a valley of the *entropy* touches zero, :math:`\phi = \phi' = 0`; monotonicity is lost where the bottom of
-a valley of the *slope* does, :math:`\phi' = \phi'' = 0`.  With :math:`V(\lambda) = \min_d` of the quantity at one value of
-the moving parameter (a reference margin, or a load), both are simple zeros of ``V``, and since the bottom is stationary
-in ``d`` its derivative is the explicit one, :math:`V' = \partial_\lambda`.  Newton's method on ``V`` is therefore the
-extended system in (order parameters, distance, parameter) with all but the parameter eliminated.
+where the bottom of a valley of the *entropy* touches zero, :math:`\phi = \phi' = 0`; monotonicity is lost where the
+bottom of a valley of the *slope* does, :math:`\phi' = \phi'' = 0`.  With :math:`V(\lambda) = \min_d` of the quantity at
+one value of the moving parameter (a reference margin, or a load), both are simple zeros of ``V``, and since the bottom is
+stationary in ``d`` its derivative is the explicit one, :math:`V' = \partial_\lambda`.  Newton's method on ``V`` is
+therefore the extended system in (order parameters, distance, parameter) with all but the parameter eliminated.
 
 That a zero belongs to the *first* valley to touch, over all distances up to the typical one, is checked by a scan at the
 solution; a lower valley found there replaces it.
@@ -75,11 +75,14 @@ class Landscape:
     at : callable
         All parameters but the distance at a value of the moving one.
     tolerance : float
+    seed : SaddlePoint, optional
+        Where to start where nothing is known yet: the solution at a neighbouring value of another parameter.
     """
 
     setting: Setting
     at: Callable[[float], Mapping[str, float]]
     tolerance: float
+    seed: SaddlePoint | None = None
     _points: dict[float, dict[float, SaddlePoint]] = field(default_factory=dict)
 
     def point(self, parameter: float, distance: float) -> SaddlePoint:
@@ -103,7 +106,7 @@ class Landscape:
             if point.converged
         ]
         closest = min(candidates, key=lambda c: c[0], default=(math.inf, None))
-        return closest[1] if closest[0] < 0.5 else None
+        return closest[1] if closest[0] < 0.5 else self.seed
 
     def typical_distance(self, parameter: float) -> float:
         """The distance where the profile is maximal."""
@@ -231,7 +234,18 @@ def first_touch(land: Landscape, quantity: Quantity, good: float, bad: float) ->
     """
     if _depth(land, good, quantity) < 0.0:
         return None
-    start = _bracket(land, quantity, good, bad)
+    return touch_near(land, quantity, *_bracket(land, quantity, good, bad))
+
+
+def touch_near(land: Landscape, quantity: Quantity, parameter: float, distance: float) -> Touch:
+    """Return the touch next to a parameter and a distance, or a lower valley's, if one lies below it there.
+
+    Raises
+    ------
+    NotFound
+        If it could not be computed.
+    """
+    start = (parameter, distance)
     for _ in range(4):
         touch = _polish(land, quantity, *start)
         lower = [v for v in land.valleys(touch.parameter, quantity) if v.depth < 0.0 and not _same(v, touch)]

@@ -1,8 +1,8 @@
 r"""All thresholds of a model on one axis: where solutions end, and where flat minima open a gap or break up.
 
-At given load and margin the axis is the reference's margin (``kappa_max``, ``kappa_gap``, ``kappa_mono``), at given margin
-alone it is the load (``alpha_c``, ``alpha_LE``, ``alpha_gap`` and their large-deviation counterparts).  Each is a row with its
-own status: one that does not exist (``absent``, with a sentence) or could not be computed never hides another.
+At given load and margin the axis is the reference's margin (``kappa_max``, ``kappa_gap``, ``kappa_mono``), at given
+margin alone it is the load (``alpha_c``, ``alpha_LE``, ``alpha_gap``).  Each is a row with its own status: one that does
+not exist (``absent``, with a sentence) or could not be computed never hides another.
 """
 
 from __future__ import annotations
@@ -68,9 +68,9 @@ def thresholds(
 ) -> Curve:
     r"""Return the thresholds of a model: in the reference's margin at a given load, or else in the load.
 
-    With ``alpha``: ``kappa_max`` (:math:`\phi_\mathrm{RS} = 0`), ``kappa_gap`` (:math:`\phi_\mathrm{FP} = \phi_\mathrm{FP}' = 0`)
-    and ``kappa_mono`` (:math:`\phi_\mathrm{FP}' = \phi_\mathrm{FP}'' = 0`).  Without: ``alpha_c`` and the loads ``alpha_gap`` and
-    ``alpha_LE`` at which the latter two reach ``kappa_max`` (Baldassi et al., arXiv 2107.01163).
+    With ``alpha``: ``kappa_max`` (:math:`\phi_\mathrm{RS} = 0`), ``kappa_gap`` (:math:`\phi = \phi' = 0` for the
+    Franz-Parisi entropy) and ``kappa_mono`` (:math:`\phi' = \phi'' = 0`).  Without: ``alpha_c`` and the loads
+    ``alpha_gap`` and ``alpha_LE`` at which the latter two reach ``kappa_max`` (Baldassi et al., arXiv 2107.01163).
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def _end_of_solutions(axis: _Axis, name: str) -> Landmark:
 
 
 def _by_margin(axis: _Axis, name: str) -> Landmark:
-    """``kappa_gap`` or ``kappa_mono``: the excess of the reference margin is sought by its logarithm, where valleys scale."""
+    """``kappa_gap`` or ``kappa_mono``, sought by the logarithm of the excess margin, in which valleys scale."""
     alpha, quantity = axis.alpha, _QUANTITY[name]
     assert alpha is not None
     largest = maximal_margin(axis.setting.model, alpha, axis.tolerance)
@@ -254,5 +254,6 @@ def _touching(axis: _Axis, name: str, touch: Touch, quantity: Quantity) -> Landm
         quadrature_error=point.quadrature_error,
         order_parameters=point.order_parameters,
         where={"distance": touch.distance},
+        observables={"reference_kappa": point.parameters["reference_kappa"]},
         warnings=point.warnings,
     )

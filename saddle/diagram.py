@@ -1,0 +1,213 @@
+r"""The phase diagram of flat minima: which reference margins have flat, connected or isolated surroundings at each load.
+
+Two lines divide the margins below ``kappa_max``: ``kappa_mono`` and, below it, ``kappa_gap``.  Each is a curve of double
+zeros of the profile, continued in the load from the point where it meets ``kappa_max`` (``alpha_LE``, ``alpha_gap``):
+the next point is predicted by the secant through the last two and corrected by Newton's method, the step halved where
+that fails.  The loads asked for say where a line is reported, not where it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from replica.model import Model
+from saddle.curve import Curve
+from saddle.flat_minima import ENTROPY, SLOPE, NotFound, Quantity, Touch, touch_near
+from saddle.landmarks import Landmark, as_margin, margin_landscape, margin_touch, thresholds
+from saddle.reports import _numbers as numbers
+from saddle.results import Status, Threshold
+from saddle.setting import Setting
+from saddle.solving import DEFAULT_TOLERANCE
+from saddle.thresholds import max_margin
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+
+LINES = {"kappa_gap": (ENTROPY, "alpha_gap"), "kappa_mono": (SLOPE, "alpha_LE")}
+_FIRST_STEP, _LONGEST_STEP, _SHORTEST_STEP = 0.004, 0.05, 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiagramRow(Threshold):
+    """One load of a diagram: every line with its error, NaN where it does not exist."""
+
+    lines: dict[str, float] = field(default_factory=dict)
+
+    def row(self) -> dict[str, object]:
+        """The row as JSON and CSV show it."""
+        return {**self.parameters, **self.lines, "status": str(self.status), "message": self.message}
+
+
+@dataclass(frozen=True)
+class Diagram(Curve):
+    """Lines of a phase diagram over the load: a curve whose ``curves`` are the points where lines end."""
+
+    def plot(self, ax: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
+        """The diagram with its regions named (extra ``plot``), in ``ax`` or a figure of its own; returns the axes."""
+        from saddle.plot_diagram import draw_diagram
+
+        return draw_diagram(self, ax)
+
+
+def flat_minima_diagram(
+    model: Model | str,
+    alpha: float | Iterable[float],
+    kappa: float = 0.0,
+    *,
+    tolerance: float = DEFAULT_TOLERANCE,
+    progress: Callable[[Any], None] | None = None,
+) -> Diagram:
+    """Return ``kappa_max``, ``kappa_gap`` and ``kappa_mono`` at every load, in the order asked for.
+
+    The margins above ``kappa_max`` have no solutions; references between ``kappa_mono`` and ``kappa_max`` are flat, between
+    ``kappa_gap`` and ``kappa_mono`` connected but not monotonic, and below ``kappa_gap`` gapped.  ``curves`` holds the ends
+    of the lines, ``alpha_LE`` and ``alpha_gap``, and the capacity.
+
+    Parameters
+    ----------
+    model : Model or str
+    alpha : float or iterable of float
+        Loads at which the lines are reported.
+    kappa : float
+        Margin of the probes.
+
+    Returns
+    -------
+    Diagram
+        Columns ``alpha, kappa_max, kappa_max_error, kappa_gap, kappa_gap_error, kappa_mono, kappa_mono_error``, NaN where
+        a line does not exist.
+    """
+    setting = Setting.of((model, "franz-parisi"))
+    loads = numbers("alpha", alpha)
+    ends = {p.name: p for p in thresholds(model, kappa=kappa, tolerance=tolerance) if isinstance(p, Landmark)}
+    lines = {
+        name: Line(setting, quantity, kappa, tolerance).at_loads(loads, ends[end])
+        for name, (quantity, end) in LINES.items()
+    }
+    rows = []
+    for load in loads:
+        rows.append(_row(setting, load, kappa, {name: line[load] for name, line in lines.items()}, tolerance))
+        if progress is not None:
+            progress(rows[-1])
+    return Diagram(tuple(rows), tuple(_mark(point, kappa) for point in ends.values()))
+
+
+def _mark(end: Landmark, kappa: float) -> dict[str, object]:
+    """The end of a line as an entry of ``curves``: its load, and the reference margin there."""
+    return {
+        "name": end.name,
+        "alpha": end.value,
+        "error": end.error,
+        "reference_kappa": end.observables.get("reference_kappa", kappa if end.converged else None),
+        "status": str(end.status),
+    }
+
+
+Reported = Touch | str | None
+"""A point of a line; None where the line does not exist, a sentence where it was not found."""
+
+
+@dataclass
+class Line:
+    """One line of double zeros in the (load, reference margin) plane."""
+
+    setting: Setting
+    quantity: Quantity
+    kappa: float
+    tolerance: float
+
+    def at_loads(self, loads: Sequence[float], end: Landmark) -> dict[float, Reported]:
+        """The line at every load: continued from its end to smaller loads, absent above."""
+        found: dict[float, Reported] = dict.fromkeys(loads)
+        below = sorted({load for load in loads if not load >= end.value}, reverse=True)
+        if end.converged:
+            known = [(end.value, self._end(end))]
+        elif end.status is Status.ABSENT:
+            return found
+        else:
+            known = []
+        for load in below:
+            try:
+                found[load] = self._reach(load, known) if known else self._afresh(load, known)
+            except NotFound as reason:
+                found[load] = f"not converged at this load: {reason}"
+        return {load: as_margin(at, self.kappa) if isinstance(at, Touch) else at for load, at in found.items()}
+
+    def _end(self, end: Landmark) -> Touch:
+        margin = float(end.observables["reference_kappa"])  # type: ignore[arg-type]
+        distance = float(end.where["distance"])  # type: ignore[arg-type]
+        seed = margin_landscape(self.setting, end.value, self.kappa, self.tolerance)
+        point = seed.point(math.log(margin - self.kappa), distance)
+        return Touch(math.log(margin - self.kappa), 0.0, distance, point)
+
+    def _reach(self, load: float, known: list[tuple[float, Touch]]) -> Touch:
+        """Continue from the last known point to a load, in steps that shrink where the corrector fails."""
+        step = _LONGEST_STEP if len(known) > 1 else _FIRST_STEP
+        while known[-1][0] > load:
+            there = max(load, known[-1][0] - step)
+            try:
+                known.append((there, self._correct(there, known)))
+                step = min(1.5 * step, _LONGEST_STEP)
+            except NotFound:
+                step = 0.5 * (known[-1][0] - there)
+                if step < _SHORTEST_STEP:
+                    return self._afresh(load, known)
+        return known[-1][1]
+
+    def _correct(self, load: float, known: list[tuple[float, Touch]]) -> Touch:
+        before = known[-1][1]
+        land = replace(margin_landscape(self.setting, load, self.kappa, self.tolerance), seed=before.point)
+        parameter, distance = before.parameter, before.distance
+        if len(known) > 1:
+            (first, touch), (second, _) = known[-2:]
+            share = (load - second) / (second - first)
+            parameter += share * (before.parameter - touch.parameter)
+            distance *= (before.distance / touch.distance) ** share
+        return touch_near(land, self.quantity, parameter, distance)
+
+    def _afresh(self, load: float, known: list[tuple[float, Touch]]) -> Touch:
+        """Without a neighbour: sought from the maximal margin downwards."""
+        from saddle.thresholds import maximal_margin
+
+        largest = maximal_margin(self.setting.model, load, self.tolerance)
+        touch = margin_touch(self.setting, self.quantity, load, self.kappa, largest, self.tolerance)
+        if touch is None:
+            raise NotFound("the line was lost")
+        excess = touch.parameter - self.kappa
+        known.append((load, Touch(math.log(excess), touch.error / excess, touch.distance, touch.point)))
+        return known[-1][1]
+
+
+def _row(setting: Setting, load: float, kappa: float, at: dict[str, Reported], tolerance: float) -> DiagramRow:
+    largest = max_margin(setting.model, load, tolerance=tolerance)
+    assert isinstance(largest, Threshold)
+    lines = {"kappa_max": largest.value, "kappa_max_error": largest.error}
+    failed = [] if largest.status.is_answer else [f"kappa_max: {largest.message}"]
+    for name, touch in at.items():
+        found = touch if isinstance(touch, Touch) else None
+        lines[name] = found.parameter if found else math.nan
+        lines[f"{name}_error"] = found.error if found else math.nan
+        if isinstance(touch, str):
+            failed.append(f"{name} {touch}")
+    missing = [name for name, touch in at.items() if touch is None]
+    absent = f"{' and '.join(missing)} absent: the end of the line is at a smaller load." if missing else ""
+    return DiagramRow(
+        name="diagram",
+        model=setting.model.name,
+        ansatz=setting.ansatz.name,
+        parameters={"alpha": load, "kappa": kappa},
+        value=largest.value,
+        error=largest.error,
+        residual=largest.residual,
+        quadrature_error=largest.quadrature_error,
+        order_parameters={},
+        status=Status.NOT_CONVERGED if failed else Status.CONVERGED,
+        message="; ".join(failed) or absent or "All lines exist here.",
+        lines=lines,
+        kernel=setting.key,
+        rule=str(setting.rule),
+        tolerance=tolerance,
+    )
