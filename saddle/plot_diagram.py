@@ -93,7 +93,7 @@ def _regions(ax: Axes, alpha: np.ndarray, kappa: float, top: float, lines: dict[
         "gapped": (floor, gap, "#f7d4d0"),
     }
     for label, (low, high, colour) in areas.items():
-        ax.fill_between(alpha, low, high, where=high > low, color=colour, linewidth=0, interpolate=False)
+        ax.fill_between(alpha, low, high, where=high >= low, color=colour, linewidth=0, interpolate=False)
         height = np.clip(high, kappa, top) - np.clip(low, kappa, top)
         if np.nanmax(height) > 0.06 * (top - kappa):
             at = int(np.nanargmax(height))
