@@ -147,6 +147,11 @@ def mirror(expr: sp.Expr) -> sp.Expr:
     return expr.func(*(mirror(arg) for arg in expr.args))
 
 
+def is_even(expr: sp.Expr, variables: set[sp.Symbol]) -> bool:
+    """Whether an expression stays the same when all these variables change their sign."""
+    return bool(_mirrored(expr, {symbol: -symbol for symbol in variables}) == _mirrored(expr, {}))
+
+
 def _site_sum_factor(body: sp.Expr) -> sp.Expr | None:
     sums = [f for f in sp.Mul.make_args(body) if isinstance(f, SiteSum)]
     return sums[0] if len(sums) == 1 else None

@@ -1,0 +1,175 @@
+r"""Maxima inside averages: what a large multiplicity leaves of a Gaussian average.
+
+By Laplace's method, with a variance that is small like the inverse multiplicity,
+
+.. math::
+    \tfrac1y \ln E_{z \sim N(0, v/y)}\, e^{y f(z)} \;\to\; \max_z \big[ f(z) - z^2/(2v) \big], \qquad
+    -\tfrac12 \ln\big(1 - v f''(z^*)\big) \text{ at the next order.}
+
+* ``Maximum(f, z, v)``: this maximum.  By the envelope theorem, and with :math:`z^* = v f'(z^*)`, its derivative is that of
+  ``f`` at the maximiser plus :math:`\tfrac12 f'^2` times that of ``v``: nothing is singular at ``v = 0``.
+* ``AtMaximum(g, f, z, v)``: ``g`` at the maximiser, which moves by the implicit function theorem,
+  :math:`dz^* = (f'\,dv + v\,df')/(1 - v f'')`.
+* ``ScaledAverage``: a Gaussian average of a function with a jump or a kink at 0, differentiated in its variance by
+  scaling, :math:`\partial_v E f = E[z f'(z)]/(2v)`, which needs one derivative only and keeps what a jump contributes.
+
+A maximum may run over the values of a discrete weight ``s`` as well; both are then found together.  For negative ``v`` the
+stationary point that is connected to ``z = 0`` is meant: averages continue analytically there.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from replica.expr import SPECIAL, Average, LogH, Step, slope_and_rest
+
+
+class _OfMaximum(sp.Expr):
+    """What both nodes share: they end in ``body, z, v`` and, if a discrete weight is maximised over too, ``s, values``."""
+
+    is_commutative = True
+    FIRST = 0
+
+    @property
+    def body(self) -> sp.Expr:
+        """The function that is maximised, without the quadratic cost."""
+        return self.args[self.FIRST]
+
+    @property
+    def variable(self) -> sp.Symbol:
+        """The variable that is maximised over."""
+        return self.args[self.FIRST + 1]
+
+    @property
+    def variance(self) -> sp.Expr:
+        """``v`` of the cost ``z**2/(2 v)``."""
+        return self.args[self.FIRST + 2]
+
+    @property
+    def site(self) -> tuple[sp.Symbol, sp.Tuple] | None:
+        """The discrete weight that is maximised over too, and its values."""
+        rest = self.args[self.FIRST + 3 :]
+        return (rest[0], rest[1]) if rest else None
+
+    @property
+    def problem(self) -> tuple[sp.Expr, ...]:
+        """What is maximised: equal problems have the same maximiser."""
+        return self.args[self.FIRST :]
+
+    @property
+    def bound(self) -> set[sp.Symbol]:
+        """The variables of the maximum."""
+        return {self.variable} | ({self.site[0]} if self.site else set())
+
+    @property
+    def free_symbols(self) -> set[sp.Symbol]:
+        inner = set().union(*(arg.free_symbols for arg in self.args[: self.FIRST + 1]))
+        return (inner - self.bound) | self.variance.free_symbols
+
+    @property
+    def is_real(self) -> bool:
+        return True
+
+
+class Maximum(_OfMaximum):
+    r""":math:`\max_z [f(z) - z^2/(2v)]` as ``Maximum(f, z, v)``, or over ``s`` too as ``Maximum(f, z, v, s, values)``."""
+
+    def __new__(cls, body: sp.Expr, z: sp.Symbol, v: sp.Expr, *site: sp.Basic) -> sp.Expr:
+        body, v = sp.sympify(body), sp.sympify(v)
+        if not site and (v == 0 or not body.has(z)):
+            return body.subs(z, 0)
+        return sp.Expr.__new__(cls, body, z, v, *site)
+
+    def at_maximiser(self) -> sp.Expr:
+        r"""The same number as :math:`f - \tfrac12 v f'^2` at the maximiser, regular at ``v = 0``."""
+        return AtMaximum(self.body - self.variance * sp.diff(self.body, self.variable) ** 2 / 2, *self.problem)
+
+    def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
+        slope = sp.diff(self.body, self.variable)
+        return AtMaximum(sp.diff(self.body, s) + sp.diff(self.variance, s) / 2 * slope**2, *self.problem)
+
+    def _sympystr(self, printer: object) -> str:
+        body, z, v = (printer._print(a) for a in self.problem[:3])  # type: ignore[attr-defined]
+        over = f"{z}, {self.site[0]}" if self.site else z
+        return f"Max[{body} - {z}**2/(2*({v})); {over}]"
+
+
+class AtMaximum(_OfMaximum):
+    r""":math:`g(z^*)` at the maximiser of :math:`f(z) - z^2/(2v)` as ``AtMaximum(g, f, z, v)``."""
+
+    FIRST = 1
+
+    def __new__(cls, value: sp.Expr, body: sp.Expr, z: sp.Symbol, v: sp.Expr, *site: sp.Basic) -> sp.Expr:
+        value, body, v = sp.sympify(value), sp.sympify(body), sp.sympify(v)
+        if not value.has(z, *site[:1]):
+            return value
+        if not site and (v == 0 or not body.has(z)):
+            return value.subs(z, 0)
+        return sp.Expr.__new__(cls, value, body, z, v, *site)
+
+    @property
+    def value(self) -> sp.Expr:
+        """What is taken at the maximiser."""
+        return self.args[0]
+
+    def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
+        f, z, v = self.body, self.variable, self.variance
+        slope = sp.diff(f, z)
+        moved = sp.diff(v, s) * slope + v * sp.diff(slope, s)
+        return AtMaximum(
+            sp.diff(self.value, s) + sp.diff(self.value, z) * moved / (1 - v * sp.diff(slope, z)), *self.problem
+        )
+
+    def _sympystr(self, printer: object) -> str:
+        value, body, z, v = (printer._print(a) for a in self.args[:4])  # type: ignore[attr-defined]
+        return f"At[{value}; {z} maximises {body} - {z}**2/(2*({v}))]"
+
+
+class ScaledAverage(Average):
+    r"""A Gaussian average whose derivative in the variance goes by scaling, :math:`\partial_v E f = E[z f'(z)]/(2v)`.
+
+    A factor ``Step(z)`` restricts it to the half line, whose border does not move when ``z`` is scaled.
+    """
+
+    def __new__(cls, body: sp.Expr, z: sp.Symbol, v: sp.Expr, evaluate: bool = True) -> sp.Expr:
+        body, v = sp.sympify(body), sp.sympify(v)
+        if not evaluate:
+            return sp.Expr.__new__(cls, body, z, v)
+        if v == 0:
+            return body.subs(z, 0)
+        constant, dependent = body.as_independent(z, as_Add=False)
+        if dependent == 1:
+            return constant
+        if dependent == Step(z):
+            return constant / 2
+        return constant * sp.Expr.__new__(cls, dependent, z, v)
+
+    def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
+        body, z, v = self.args
+        half = Step(z) if body.has(Step(z)) else sp.Integer(1)
+        rest = body / half
+        result = ScaledAverage(half * sp.diff(rest, s), z, v)
+        if (dv := sp.diff(v, s)) != 0:
+            result += dv / (2 * v) * ScaledAverage(half * z * sp.diff(rest, z), z, v)
+        return result
+
+
+def half_line(average: Average) -> bool:
+    """Whether an average runs over positive values of its variable alone."""
+    return average.variable in {step.args[0] for step in average.body.atoms(Step)}
+
+
+def is_concave(body: sp.Expr, z: sp.Symbol) -> bool:
+    r"""Whether ``body`` is a sum of :math:`\ln H` of linear arguments: its maximum is then the only one."""
+    for term in sp.Add.make_args(sp.expand(body, func=False)):
+        coefficient, rest = term.as_independent(z, as_Add=False)
+        if rest == 1:
+            continue
+        if not (isinstance(rest, LogH) and coefficient.is_positive and not slope_and_rest(rest.args[0], z)[0].has(z)):
+            return False
+    return True
+
+
+def arguments_of(body: sp.Expr, z: sp.Symbol) -> list[sp.Expr]:
+    """The arguments of special functions that contain ``z``."""
+    return sorted({node.args[0] for node in body.atoms(*SPECIAL) if node.args[0].has(z)}, key=sp.default_sort_key)
