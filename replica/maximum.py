@@ -173,3 +173,53 @@ def is_concave(body: sp.Expr, z: sp.Symbol) -> bool:
 def arguments_of(body: sp.Expr, z: sp.Symbol) -> list[sp.Expr]:
     """The arguments of special functions that contain ``z``."""
     return sorted({node.args[0] for node in body.atoms(*SPECIAL) if node.args[0].has(z)}, key=sp.default_sort_key)
+
+
+def along_characteristics(expr: sp.Expr) -> sp.Expr:
+    r"""Averages over a variable that enters a log-concave maximum, as averages over the maximising field.
+
+    Where ``x`` and ``z`` enter :math:`\max_z [f(x + z) - z^2/(2v)]` through their sum, the maximising field
+    :math:`u = x + z^*` determines both: :math:`z^* = v f'(u)` and :math:`x = u - v f'(u)`.  With it as variable nothing has
+    to be solved, and the features of the integrand are those of ``f``:
+
+    .. math::
+        E_{x \sim N(0, V)}\, g = E_{u \sim N(0, V)} \big[ g\, (1 - v f''(u))\, e^{(2 u v f' - v^2 f'^2)/(2V)} \big] .
+
+    Averages of any other form stay as they are.
+    """
+    if not expr.has(Maximum, AtMaximum):
+        return expr
+    if isinstance(expr, Average):
+        found = _along(expr)
+        if found is not None:
+            return found
+    return expr.func(*(along_characteristics(arg) for arg in expr.args))
+
+
+def _along(average: Average) -> sp.Expr | None:
+    body = average.body.replace(lambda e: isinstance(e, Maximum), lambda e: e.at_maximiser())
+    problems = {node.problem for node in body.atoms(AtMaximum)}
+    if len(problems) != 1 or half_line(average):
+        return None
+    ((f, z, v, *site),) = problems
+    x = average.variable
+    if site or not is_concave(f, z) or any(sp.diff(a, x) != sp.diff(a, z) for a in arguments_of(f, z)):
+        return None
+    u = sp.Symbol(f"{x.name}_field")
+
+    def by_field(part: sp.Expr) -> sp.Expr:
+        """Special arguments in terms of the field."""
+        return part.replace(
+            lambda e: isinstance(e, SPECIAL), lambda e: e.func(sp.expand(e.args[0]).subs(x, u - z).expand())
+        )
+
+    function = by_field(f)
+    if function.has(z, x):
+        return None
+    slope = sp.diff(function, u)
+    body = body.replace(lambda e: isinstance(e, AtMaximum), lambda e: by_field(e.value))
+    body = body.xreplace({z: v * slope, x: u - v * slope})
+    stretch = 1 - v * sp.diff(slope, u)
+    variance = average.variance
+    tilt = sp.exp((2 * u * v * slope - v**2 * slope**2) / (2 * variance))
+    return Average(body * stretch * tilt, u, variance)

@@ -34,6 +34,7 @@ from replica.expr import (
     slope_and_rest,
 )
 from replica.fields import Definitions
+from replica.maximum import AtMaximum, Maximum
 
 TILTS = (H, TwoCosh, sp.exp)
 
@@ -195,7 +196,7 @@ def linear_arguments(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr
     return [(slope, rest, spread, tilting) for (slope, rest), (spread, tilting) in found.items()]
 
 
-def _collect(node: sp.Expr, z: sp.Symbol, inner: list[Average], found: dict) -> None:
+def _collect(node: sp.Expr, z: sp.Symbol, inner: list[Average | AtMaximum | Maximum], found: dict) -> None:
     if isinstance(node, SPECIAL) and node.args[0].has(z):
         argument = node.args[0]
         spread = []
@@ -207,7 +208,7 @@ def _collect(node: sp.Expr, z: sp.Symbol, inner: list[Average], found: dict) -> 
         tilts = isinstance(node, H) and not inner
         found[key] = (spread, tilts or found.get(key, (spread, False))[1])
         return
-    if isinstance(node, Average):
+    if isinstance(node, (Average, AtMaximum, Maximum)):
         inner = [*inner, node]
     for arg in node.args:
         _collect(arg, z, inner, found)

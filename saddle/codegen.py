@@ -19,8 +19,11 @@ from dataclasses import dataclass, field
 import sympy as sp
 from sympy.printing.pycode import PythonCodePrinter
 
-from replica.expr import Average, H, Log2Cosh, LogH, Mills, MillsExcess, TwoCosh, canonical, slope_and_rest
-from replica.passes import TILTS, absorb, linear_arguments
+from replica.expr import Average, H, Log2Cosh, LogH, Mills, MillsExcess, Step, TwoCosh, canonical, slope_and_rest
+from replica.maximum import AtMaximum, Maximum, half_line
+from replica.passes import absorb, linear_arguments
+from saddle.maximisers import maximiser_source
+from saddle.tilts import log_tilt, outermost, outermost_averages, split_tilts, tilts_as_exponentials
 
 _GAUSSIAN_TAIL = (H, Mills, MillsExcess, LogH)
 _ISING = (TwoCosh, Log2Cosh, sp.tanh)
@@ -37,10 +40,11 @@ _LOG_OF = {H: LogH, TwoCosh: Log2Cosh}
 
 @dataclass
 class Loop:
-    """Averages over one variable: their bodies, each with the name of its accumulator."""
+    """Averages over one variable: their bodies, each with the name of its accumulator; ``half`` over positive values."""
 
     variable: sp.Symbol
     variance: sp.Expr
+    half: bool = False
     averages: dict[Average, sp.Symbol] = field(default_factory=dict)
 
 
@@ -130,9 +134,11 @@ class KernelWriter:
         self.taken = {symbol.name for expr in exprs for symbol in expr.atoms(sp.Symbol)} | {*self.parameters}
         self.taken |= {symbol.name for symbol in definitions}
         self.counter = 0
+        self.helpers: list[str] = []
+        self.maximisers: dict[tuple[sp.Expr, ...], str] = {}
 
     def source(self) -> str:
-        """The source of the function ``name(p, S, C, origin, quarter_step, reach, out)``."""
+        """The source of the function ``name(p, S, C, origin, quarter_step, reach, out)`` and of those that it calls."""
         top = self.scopes[0]
         for index, parameter in enumerate(self.parameters):
             symbol = sp.Symbol(parameter)
@@ -142,8 +148,9 @@ class KernelWriter:
             top.add(f"{text(symbol)} = {text(definition)}")
             top.symbols.add(symbol)
         self._emit_outputs()
-        loops = any(expr.has(Average, *_GAUSSIAN_TAIL, *_ISING) for expr in self.outputs)
+        loops = any(expr.has(Average, AtMaximum, Maximum, *_GAUSSIAN_TAIL, *_ISING) for expr in self.outputs)
         head = [
+            *self.helpers,
             "",
             "",
             *(["@_compiled"] if loops else []),
@@ -152,11 +159,70 @@ class KernelWriter:
         return "\n".join(head + top.lines) + "\n"
 
     def _emit_outputs(self) -> None:
-        names = self._loops(self.outputs)
-        plain = [_tilts_as_exponentials(output.xreplace(names)) for output in self.outputs]
-        special = self._special(plain)
-        for index, symbol in enumerate(self._statements([expr.xreplace(special) for expr in plain])):
+        for index, symbol in enumerate(self._values()):
             self.scopes[0].add(f"out[{index}] = {text(symbol)}")
+
+    def _values(self) -> list[sp.Expr]:
+        """The names of the outputs, after the statements that compute them."""
+        outputs = self._at_maxima(self.outputs)
+        names = self._loops(outputs)
+        plain = [tilts_as_exponentials(output.xreplace(names)) for output in outputs]
+        special = self._special(plain)
+        return self._statements([expr.xreplace(special) for expr in plain])
+
+    def function(self) -> str:
+        """The source of ``name(*parameters)``, which returns the outputs; for expressions without averages."""
+        self.scopes[0].symbols |= {sp.Symbol(parameter) for parameter in self.parameters}
+        values = ", ".join(map(text, self._values()))
+        arguments = ", ".join(text(sp.Symbol(parameter)) for parameter in self.parameters)
+        lines = [f"def {self.name}({arguments}):", *self.scopes[0].lines, f"    return {values}"]
+        return "\n\n\n@_compiled\n" + "\n".join(lines) + "\n"
+
+    def _at_maxima(self, exprs: Sequence[sp.Expr]) -> list[sp.Expr]:
+        """The expressions with maxima found by a call each, and what is taken at a maximiser written out there."""
+        found: dict[sp.Expr, sp.Expr] = {}
+        for expr in exprs:
+            for node in outermost(expr, (Average, AtMaximum, Maximum)):
+                if isinstance(node, Maximum):
+                    found[node] = self._at_maximum(node.at_maximiser())
+                elif isinstance(node, AtMaximum):
+                    found[node] = self._at_maximum(node)
+        return [expr.xreplace(found) for expr in exprs]
+
+    def _at_maximum(self, node: AtMaximum) -> sp.Expr:
+        key = sp.Tuple(*node.problem)
+        known = next((scope.known[key] for scope in self.scopes if key in scope.known), None)
+        if known is None:
+            free = sorted(node.body.free_symbols - node.bound, key=lambda s: s.name)
+            name = self._maximiser(node, free)
+            scope = self._scope_of(sp.Tuple(*free, node.variance))
+            known = sp.Tuple(self._fresh("max"), self._fresh("site"))
+            arguments = ", ".join(map(text, [*free, node.variance]))
+            scope.add(f"{text(known[0])}, {text(known[1])} = {name}({arguments})")
+            scope.known[key] = known
+            scope.symbols |= set(known)
+        site = {node.site[0]: known[1]} if node.site else {}
+        return node.value.xreplace({node.variable: known[0], **site})
+
+    def _maximiser(self, node: AtMaximum, free: list[sp.Symbol]) -> str:
+        """The name of the function that finds a maximiser, written the first time."""
+        key = node.problem
+        if key not in self.maximisers:
+            self.maximisers[key] = f"{self.name}_maximiser_{len(self.maximisers) + 1}"
+            z = node.variable
+            site, values = node.site if node.site else (self._fresh("site"), (0,))
+            slope = sp.diff(node.body, z)
+            self.helpers.append(
+                maximiser_source(
+                    self.maximisers[key],
+                    free,
+                    tuple(map(float, values)),
+                    lambda name, arguments, exprs: KernelWriter(name, [a.name for a in arguments], {}, exprs).function(),
+                    (node.body, slope, sp.diff(slope, z)),
+                    (z, site),
+                )
+            )
+        return self.maximisers[key]
 
     def _fresh(self, hint: str) -> sp.Symbol:
         """A symbol that is neither the user's nor used before."""
@@ -167,12 +233,11 @@ class KernelWriter:
 
     def _loops(self, exprs: Iterable[sp.Expr]) -> dict[sp.Expr, sp.Symbol]:
         """Emit the loops that these expressions need; return the accumulator of every outermost average."""
-        loops: dict[tuple[sp.Symbol, sp.Expr], Loop] = {}
+        loops: dict[tuple[sp.Symbol, sp.Expr, bool], Loop] = {}
         for expr in exprs:
             for average in outermost_averages(expr):
-                loop = loops.setdefault(
-                    (average.variable, average.variance), Loop(average.variable, average.variance)
-                )
+                key = (average.variable, average.variance, half_line(average))
+                loop = loops.setdefault(key, Loop(*key))
                 loop.averages.setdefault(average, self._fresh("acc"))
         for loop in loops.values():
             self._emit_loop(loop)
@@ -211,13 +276,22 @@ class KernelWriter:
     def _emit_loop(self, loop: Loop) -> None:
         z, tag = loop.variable, self._fresh("k").name
         outer = self.scopes[-1]
-        bodies = {name: average.body for average, name in loop.averages.items()}
-        self._emit_window(loop, tag)
+        bodies = {name: average.body.xreplace({Step(z): sp.Integer(1)}) for average, name in loop.averages.items()}
+        if loop.half:
+            self._emit_half_window(loop, tag)
+        else:
+            self._emit_window(loop, tag)
         inner = Scope(len(self.scopes))
         self.scopes.append(inner)
-        inner.add(f"{text(z)} = centre_{tag} + span_{tag} * S[i_{tag}]")
+        if loop.half:
+            inner.add(f"down_{tag} = C[i_{tag}] - S[i_{tag}]")
+            inner.add(f"{text(z)} = sd_{tag} * math.exp((i_{tag} - origin) * quarter_step - down_{tag})")
+            stretch = f"{text(z)} * (1.0 + down_{tag})"
+        else:
+            inner.add(f"{text(z)} = centre_{tag} + span_{tag} * S[i_{tag}]")
+            stretch = f"C[i_{tag}]"
         inner.symbols.add(z)
-        self._emit_bodies(bodies, tag, z)
+        self._emit_bodies(bodies, tag, z, stretch)
         self.scopes.pop()
         for name in bodies:
             outer.add(f"{text(name)} = 0.0")
@@ -227,8 +301,9 @@ class KernelWriter:
             outer.add(f"{text(name)} *= norm_{tag}")
             outer.symbols.add(name)
 
-    def _emit_bodies(self, bodies: dict[sp.Symbol, sp.Expr], tag: str, z: sp.Symbol) -> None:
+    def _emit_bodies(self, bodies: dict[sp.Symbol, sp.Expr], tag: str, z: sp.Symbol, stretch: str) -> None:
         inner = self.scopes[-1]
+        bodies = dict(zip(bodies, self._at_maxima(list(bodies.values())), strict=True))
         accumulators = self._loops(bodies.values())
         plain = {name: body.xreplace(accumulators) for name, body in bodies.items()}
         stripped = {name: split_tilts(body) for name, body in plain.items()}
@@ -241,7 +316,7 @@ class KernelWriter:
             exponent_name = self._statements([exponent])[0] if powers else sp.Integer(0)
             weight = self._fresh("weight")
             shift = f" + {text(exponent_name)}" if powers else ""
-            inner.add(f"{text(weight)} = C[i_{tag}] * math.exp(-{text(z)} * {text(z)} * half_{tag}{shift})")
+            inner.add(f"{text(weight)} = {stretch} * math.exp(-{text(z)} * {text(z)} * half_{tag}{shift})")
             values = self._statements([stripped[name][1].xreplace(special) for name in names])
             for name, value in zip(names, values, strict=True):
                 factor = "" if value == 1 else f" * {text(value)}"
@@ -289,6 +364,27 @@ class KernelWriter:
         scope.symbols.update(names)
         scope.special[argument] = values
         return values
+
+    def _emit_half_window(self, loop: Loop, tag: str) -> None:
+        r"""The range of a loop over positive values, :math:`z = \sigma\, e^{t - e^{-t}}`, as statements before it."""
+        scope = self.scopes[-1]
+        variance = text(self._define(loop.variance, "v"))
+        for line in (
+            f"half_{tag} = 0.0",
+            f"sd_{tag} = 0.0",
+            f"norm_{tag} = math.nan",
+            f"first_{tag} = origin",
+            f"last_{tag} = origin",
+            f"stride_{tag} = 4",
+            f"if {variance} > {_NO_VARIANCE}:",
+            f"    half_{tag} = 0.5 / {variance}",
+            f"    sd_{tag} = math.sqrt({variance})",
+            f"    mesh_{tag} = stride_{tag} * quarter_step",
+            f"    first_{tag} = origin - stride_{tag} * math.ceil(math.log(4.0 * reach) / mesh_{tag})",
+            f"    last_{tag} = origin + stride_{tag} * math.ceil((math.log(reach) + 0.1) / mesh_{tag})",
+            f"    norm_{tag} = mesh_{tag} / (2.5066282746310002 * sd_{tag})",
+        ):
+            scope.add(line)
 
     def _emit_window(self, loop: Loop, tag: str) -> None:
         """Centre, width and range of the nodes of a loop, as statements before it."""
@@ -374,60 +470,3 @@ class KernelWriter:
             lines = [f"if {text(b)} != 0.0:", *("    " + line for line in lines)]
         for line in lines:
             scope.add(line)
-
-
-def outermost_averages(expr: sp.Expr) -> list[Average]:
-    """The averages that no other average contains."""
-    if isinstance(expr, Average):
-        return [expr]
-    found: dict[Average, None] = {}
-    for arg in expr.args:
-        found.update(dict.fromkeys(outermost_averages(arg)))
-    return list(found)
-
-
-def log_tilt(tilt: sp.Expr) -> sp.Expr:
-    """The logarithm of a tilt."""
-    if isinstance(tilt, H):
-        return LogH(tilt.args[0])
-    if isinstance(tilt, TwoCosh):
-        return Log2Cosh(tilt.args[0])
-    return tilt.args[0]
-
-
-def split_tilts(body: sp.Expr) -> tuple[dict[sp.Expr, sp.Expr], sp.Expr]:
-    """``(powers, rest)``: the tilts in front of the whole body with their powers, and what they multiply.
-
-    A tilt that does not multiply every term with the same power stays in the rest, as an exponential.
-    """
-    powers: dict[sp.Expr, sp.Expr] = {}
-    for tilt in sorted(body.atoms(*TILTS), key=sp.default_sort_key):
-        power = _degree(body, tilt)
-        if power is not None and power != 0:
-            powers[tilt] = power
-            body = body.xreplace({tilt: sp.Integer(1)})
-            body = body.doit() if not body.has(Average) else body
-    return powers, _tilts_as_exponentials(body)
-
-
-def _tilts_as_exponentials(expr: sp.Expr) -> sp.Expr:
-    """``H`` and ``2 cosh`` through their logarithms, which is what the special functions return."""
-    return expr.xreplace({tilt: sp.exp(log_tilt(tilt), evaluate=False) for tilt in expr.atoms(H, TwoCosh)})
-
-
-def _degree(expr: sp.Expr, tilt: sp.Expr) -> sp.Expr | None:
-    """The degree in ``tilt`` if the expression is homogeneous in it."""
-    if expr == tilt:
-        return sp.Integer(1)
-    if not expr.has(tilt):
-        return sp.Integer(0)
-    if isinstance(expr, sp.Mul):
-        degrees = [_degree(arg, tilt) for arg in expr.args]
-        return None if None in degrees else sp.Add(*degrees)
-    if isinstance(expr, sp.Pow):
-        base = _degree(expr.base, tilt)
-        return None if base is None or expr.exp.has(tilt) else base * expr.exp
-    if isinstance(expr, sp.Add):
-        degrees = [_degree(arg, tilt) for arg in expr.args]
-        return degrees[0] if None not in degrees and len(set(degrees)) == 1 else None
-    return None

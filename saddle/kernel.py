@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from replica.ansatz import Ansatz
     from replica.model import Model
 
-_SHAPING = ("codegen.py", "kernel.py", "kernel_source.py", "special.py")
+_SHAPING = ("codegen.py", "kernel.py", "kernel_source.py", "maximisers.py", "special.py", "tilts.py")
 
 
 def cache_folder() -> Path:
