@@ -179,6 +179,12 @@ class _Pass:
             return 2 * ScaledAverage(Step(z) * scaled, z, v), 2 * ScaledAverage(Step(z) * correction, z, v)
         if isinstance(expr, sp.log):
             return self._laplace(expr.args[0])
+        if isinstance(expr, sp.Mul):
+            logs = [factor for factor in expr.args if factor.has(sp.log)]
+            rest = expr / sp.Mul(*logs)
+            if len(logs) == 1:
+                scaled, correction = self._maximised(logs[0], outer)
+                return rest * scaled, rest * correction
         raise UnsupportedAnsatz(
             f"The limit {self.y} -> infinity of {self.ansatz.name} needs an average over one variable between clusters of "
             "the logarithm of one inside; this free entropy has another form."
@@ -189,8 +195,8 @@ class _Pass:
         for maximum in scaled.atoms(Maximum):
             if not is_even(maximum.body, {z, *maximum.bound}):
                 raise UnsupportedAnsatz(
-                    f"For {self.y} -> infinity the factor of {self.derivation.model.name} is neither log-concave nor even, so "
-                    "that its maximiser may jump at an unknown place; there is no such limit for it here."
+                    f"For {self.y} -> infinity a factor of {self.derivation.model.name} is neither log-concave nor even, so that "
+                    "its maximiser may jump at an unknown place; that limit is not taken."
                 )
 
     def _laplace(self, inner: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
@@ -212,7 +218,9 @@ class _Pass:
         z, v = average.variable, sp.cancel(average.variance / EPSILON)
         body = sp.expand(EPSILON * exponent, log=False, func=False)
         if sp.denom(sp.together(v)).subs(EPSILON, 0) == 0 or sp.denom(sp.together(body)).subs(EPSILON, 0) == 0:
-            raise UnsupportedAnsatz(f"The cluster's variance does not fall like 1/{self.y} in the ansatz {self.ansatz.name}.")
+            raise UnsupportedAnsatz(
+                f"The variance inside a cluster does not fall like 1/{self.y} in the ansatz {self.ansatz.name}."
+            )
         curvature = 1 - v * sp.diff(body, z, 2)
         return Maximum(body, z, v, *site), -AtMaximum(sp.log(curvature), body, z, v, *site) / 2
 
