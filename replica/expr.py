@@ -303,7 +303,8 @@ def field_derivative(factor: sp.Expr, field: sp.Symbol, order: int) -> sp.Expr:
 def canonical(expr: sp.Expr) -> sp.Expr:
     """Logarithms of special functions as functions of their own, arguments over one denominator, equal bases joined."""
     expr = expr.replace(
-        lambda e: isinstance(e, SPECIAL), lambda e: e.func(sp.together(sp.expand(e.args[0])))
+        lambda e: isinstance(e, SPECIAL) and not e.args[0].has(*SPECIAL),
+        lambda e: e.func(sp.together(sp.expand(e.args[0]))),
     )
     expr = expr.replace(lambda e: isinstance(e, sp.log) and isinstance(e.args[0], H), lambda e: LogH(e.args[0].args[0]))
     expr = expr.replace(

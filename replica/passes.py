@@ -13,6 +13,8 @@ r"""Passes over averages: fewer integrals, and factors where a quadrature wants 
     a density.
 ``mirror``
     A sum over :math:`s = \pm 1` whose terms are mirror images is twice one term.
+``log_sums``
+    The logarithm of a sum of positive products through the logarithms of its terms, so that no term has to be representable.
 """
 
 from __future__ import annotations
@@ -184,12 +186,38 @@ def _leading_negative(argument: sp.Expr) -> bool:
     return bool(by_size[0].could_extract_minus_sign())
 
 
+def log_sums(expr: sp.Expr) -> sp.Expr:
+    r"""Logarithms of sums through those of the terms, :math:`\ln(e^a + e^b) = \tfrac{a+b}2 + \ln 2\cosh\tfrac{a-b}2`."""
+    return expr.replace(lambda e: isinstance(e, sp.log) and isinstance(e.args[0], sp.Add), lambda e: _log_sum(e.args[0]))
+
+
+def _log_sum(total: sp.Add) -> sp.Expr:
+    first, *others = (_log_of_product(term) for term in sp.ordered(total.args))
+    for other in others:
+        first = (first + other) / 2 + Log2Cosh((first - other) / 2)
+    return first
+
+
+def _log_of_product(term: sp.Expr) -> sp.Expr:
+    result = sp.Integer(0)
+    for factor in sp.Mul.make_args(term):
+        base, exponent = factor.as_base_exp()
+        if isinstance(factor, sp.exp):
+            result += factor.args[0]
+        elif isinstance(base, H):
+            result += exponent * LogH(base.args[0])
+        else:
+            result += exponent * sp.log(base)
+    return result
+
+
 def linear_arguments(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr, list[sp.Expr], bool]]:
     """Slope, rest, inner spread of every distinct special argument that contains ``z``, and whether it tilts.
 
     A kink of the integrand in ``z`` lies where an argument vanishes with the inner variables at 0; the inner variables
     smear it, by their slopes squared times their variances.  A factor ``H`` of the
-    body itself tilts: it moves the mass towards its own root.
+    body itself tilts: it moves the mass towards its own root.  The features of a composed function are those of the
+    functions in its argument.
     """
     found: dict[tuple[sp.Expr, sp.Expr], tuple[list[sp.Expr], bool]] = {}
     _collect(body, z, [], found)
@@ -197,7 +225,7 @@ def linear_arguments(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr
 
 
 def _collect(node: sp.Expr, z: sp.Symbol, inner: list[Average | AtMaximum | Maximum], found: dict) -> None:
-    if isinstance(node, SPECIAL) and node.args[0].has(z):
+    if isinstance(node, SPECIAL) and node.args[0].has(z) and not node.args[0].has(*SPECIAL):
         argument = node.args[0]
         spread = []
         for average in inner:

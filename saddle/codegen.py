@@ -331,10 +331,10 @@ class KernelWriter:
                 family: type = H if isinstance(node, _GAUSSIAN_TAIL) else TwoCosh
                 arguments.setdefault((family, node.args[0]), set()).add(_LOG_OF.get(node.func, node.func))
         names: dict[sp.Expr, sp.Symbol] = {}
-        for (family, argument), used in sorted(arguments.items(), key=lambda item: sp.default_sort_key(item[0][1])):
+        for (family, argument), used in sorted(arguments.items(), key=_inner_first):
             known = {k: v for scope in self.scopes for k, v in scope.special.get(argument, {}).items()}
             if not used <= {node.func for node in known}:
-                value = self._define(self._linear(argument, local), "a")
+                value = self._define(self._linear(argument.xreplace(names), local), "a")
                 known = self._call(family, argument, value, used)
             names |= known
         return names
@@ -342,7 +342,7 @@ class KernelWriter:
     def _linear(self, argument: sp.Expr, local: set[sp.Symbol]) -> sp.Expr:
         """The argument as slope times variable plus rest, both hoisted."""
         variables = [s for s in argument.free_symbols if s in local and not s.name.startswith("acc")]
-        if len(variables) != 1:
+        if len(variables) != 1 or sp.diff(argument, variables[0]).has(variables[0]):
             return argument
         slope, rest = slope_and_rest(argument, variables[0])
         return self._define(slope, "b") * variables[0] + self._define(sp.factor_terms(rest), "a")
@@ -470,3 +470,9 @@ class KernelWriter:
             lines = [f"if {text(b)} != 0.0:", *("    " + line for line in lines)]
         for line in lines:
             scope.add(line)
+
+
+def _inner_first(item: tuple[tuple[type, sp.Expr], set[type]]) -> tuple[bool, object]:
+    """Sorts arguments so that those with special functions in them come after these."""
+    argument = item[0][1]
+    return argument.has(*_GAUSSIAN_TAIL, *_ISING), sp.default_sort_key(argument)

@@ -41,25 +41,36 @@ def execute(argv: Sequence[str], progress: Progress | None = None) -> Curve:
 
 def compute(args: argparse.Namespace, argv: Sequence[str], progress: Progress | None = None) -> Curve:
     """The curve of a parsed command; ``progress`` is called with each finished point."""
-    from saddle.curve import as_curve
+    from saddle.curve import as_curve, joined
 
-    model, ansatz = zoo_model(args.model), zoo_ansatz(getattr(args, "ansatz", "franz-parisi"))
-    _check_ansatz(args)
-    return as_curve(_RUN[args.command](model, ansatz, args, progress), command=("replica", *argv))
+    model, ansatze = zoo_model(args.model), [zoo_ansatz(name) for name in _ansatz_names(args)]
+    for name in _ansatz_names(args):
+        _check_ansatz(args, name)
+    curves = [as_curve(_RUN[args.command](model, ansatz, args, progress)) for ansatz in ansatze]
+    return as_curve(joined(curves), command=("replica", *argv))
 
 
 def count(args: argparse.Namespace) -> int:
     """How many points a parsed command asks for."""
-    return len(product(**_ranges(args)))
+    return len(product(**_ranges(args))) * len(_ansatz_names(args))
+
+
+def _ansatz_names(args: argparse.Namespace) -> list[str]:
+    """The ansatze asked for, a comma list: the rows of one come after those of the other."""
+    names = getattr(args, "ansatz", "franz-parisi").split(",")
+    if repeated := [name for i, name in enumerate(names) if name in names[:i]]:
+        raise InputError(f"--ansatz names {repeated[0]} twice")
+    return list(names)
 
 
 def in_order(points: Sequence[Result], args: argparse.Namespace) -> tuple[Result, ...]:
     """Points that were finished in any order, in the order asked for; a word such as ``max`` matches what is left."""
     ranges = _ranges(args)
     nested = sorted(ranges, key=lambda name: name == "distance")
+    ansatze = [zoo_ansatz(name).name for name in _ansatz_names(args)]
 
     def place(point: Result) -> tuple[int, ...]:
-        found = []
+        found = [ansatze.index(point.ansatz) if point.ansatz in ansatze else len(ansatze)]
         for name in nested:
             asked, value = ranges[name], point.parameters.get(name)
             words = [i for i, v in enumerate(asked) if isinstance(v, str)]
@@ -88,20 +99,20 @@ def _named(find: Callable[[str], Any], name: str) -> Any:
         raise InputError(str(error)) from error
 
 
-def _check_ansatz(args: argparse.Namespace) -> None:
+def _check_ansatz(args: argparse.Namespace, ansatz: str) -> None:
     """Refuse an ansatz that the command has no solver for, and parameters that the ansatz lacks or does not have."""
-    if args.command == "franz-parisi":
+    if args.command in ("franz-parisi", "capacity"):  # these take what suits them and say so themselves
         return
     known = tuple(_PARAMETERS_OF) if args.command == "solve" else ("rs",)
-    if args.ansatz not in known:
-        raise InputError(f"{args.command} has no solver for the ansatz {args.ansatz}: use {' or '.join(known)}")
+    if ansatz not in known:
+        raise InputError(f"{args.command} has no solver for the ansatz {ansatz}: use {' or '.join(known)}")
     if args.command == "solve":
         for name in _PARAMETERS:
             option, given = f"--{name.replace('_', '-')}", getattr(args, name) is not None
-            if given and name not in _PARAMETERS_OF[args.ansatz]:
-                raise InputError(f"the ansatz {args.ansatz} has no {option}")
-            if not given and name in _PARAMETERS_OF[args.ansatz]:
-                raise InputError(f"the ansatz {args.ansatz} needs {option}")
+            if given and name not in _PARAMETERS_OF[ansatz]:
+                raise InputError(f"the ansatz {ansatz} has no {option}")
+            if not given and name in _PARAMETERS_OF[ansatz]:
+                raise InputError(f"the ansatz {ansatz} needs {option}")
 
 
 def _ranges(args: argparse.Namespace) -> dict[str, tuple[float | str, ...]]:
@@ -133,7 +144,7 @@ def _entropy(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progre
 
 
 def _capacity(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    return saddle.capacity(model, args.kappa, **_settings(args, progress))
+    return saddle.capacity(model, args.kappa, ansatz=ansatz, **_settings(args, progress))
 
 
 def _max_margin(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:

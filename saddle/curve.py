@@ -7,7 +7,7 @@ document: ``curve["free_entropy"]`` is ``curve.free_entropy``, and ``curve.q`` i
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
@@ -55,8 +55,12 @@ class Curve:
 
     @cached_property
     def rows(self) -> tuple[dict[str, object], ...]:
-        """One dict a point, as in the JSON document: parameters, result, ``order_parameters`` nested, status."""
-        return tuple(point.row() for point in self.points)
+        """One dict a point, as in the JSON document: parameters, result, ``order_parameters`` nested, status.
+
+        Where points of several ansatze stand together, each row says first which one is its.
+        """
+        several = len({point.ansatz for point in self.points}) > 1
+        return tuple(({"ansatz": point.ansatz} if several else {}) | point.row() for point in self.points)
 
     @cached_property
     def flat_rows(self) -> tuple[dict[str, object], ...]:
@@ -202,6 +206,12 @@ def as_curve(result: Result | Curve, **settings: Any) -> Curve:
     """The result as a curve (a single one becomes a curve of one point), with ``settings`` replaced."""
     curve = result if isinstance(result, Curve) else Curve((result,))
     return replace(curve, **settings)
+
+
+def joined(curves: Sequence[Curve]) -> Curve:
+    """The points of all curves in one, those of the first first."""
+    points = tuple(point for curve in curves for point in curve.points)
+    return Curve(points, tuple(entry for curve in curves for entry in curve.curves))
 
 
 def _where(point: Result) -> str:

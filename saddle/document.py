@@ -33,6 +33,8 @@ INTERRUPTED = "interrupted"
 """Status of a whole document whose computation was stopped; its rows carry their own."""
 COMPUTED_WITH = ("numpy", "scipy", "sympy", "mpmath", "numba")
 REPORTS = {"rs": "entropy", "franz-parisi": "franz-parisi"}
+_DEFAULT = {report: ansatz for ansatz, report in REPORTS.items()}
+"""The ansatz that a report has where none is named (else rs)."""
 _SEVERITY = (
     Status.CONVERGED,
     Status.NEGATIVE_ENTROPY,
@@ -58,7 +60,7 @@ def document(curve: Curve) -> dict[str, object]:
         "status": status,
         "message": message,
         "warnings": list(curve.warnings),
-        "rows": [_row(point) for point in points],
+        "rows": [_row(point, row) for point, row in zip(points, curve.rows, strict=True)],
     }
     if curve.curves:
         found["curves"] = [dict(entry) for entry in curve.curves]
@@ -159,12 +161,12 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _row(point: Result) -> dict[str, object]:
-    row = point.row()
+def _row(point: Result, row: dict[str, object]) -> dict[str, object]:
     if not point.status.is_answer:  # a failure keeps what one needs to understand it
-        row["iterations"] = [
+        steps = [
             {"step": i.step, "residual": i.residual, "damping": i.damping, "method": i.method} for i in point.iterations
         ]
+        return {**row, "iterations": steps}
     return row
 
 
@@ -182,7 +184,8 @@ def _provenance(curve: Curve) -> dict[str, object]:
     command, complete = curve.command, curve.complete
     if not command and points:
         command = command_of(curve)
-        lengths = [len(v) if isinstance(v, list) else 1 for v in _parameters(points).values()]
+        lengths = [len({point.ansatz for point in points})]
+        lengths += [len(v) if isinstance(v, list) else 1 for v in _parameters(points).values()]
         complete = math.prod(lengths) == len(points)  # a part of a product: the command gives other rows as well
     tolerances = {point.tolerance for point in points}
     return {
@@ -201,7 +204,9 @@ def command_of(curve: Curve) -> tuple[str, ...]:
     first = curve.points[0]
     report = getattr(first, "name", "").replace("_", "-") or REPORTS.get(first.ansatz, "solve")
     words = ["replica", report, first.model]
-    words += ["--ansatz", first.ansatz] if report == "solve" else []
+    ansatze = list(dict.fromkeys(point.ansatz for point in curve.points))
+    named = report == "solve" or ansatze != [_DEFAULT.get(report, "rs")]
+    words += ["--ansatz", ",".join(ansatze)] if named else []
     for name, value in _parameters(curve.points).items():
         text = ",".join(repr(float(v)) for v in (value if isinstance(value, list) else [value]))
         words += [f"--{name.replace('_', '-')}", text]

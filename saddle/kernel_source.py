@@ -10,14 +10,18 @@ from __future__ import annotations
 import ast
 import inspect
 import pprint
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import sympy as sp
 
 from replica.ansatz import conjugate
 from replica.derivation import derive
+from replica.expr import canonical
 from replica.fields import Definitions
 from replica.hard_limit import limit_load
+from replica.passes import log_sums
+from replica.sat_limit import SatLimit, limit_replicon, sat_limit
 from replica.teacher import nishimori
 from saddle import special
 from saddle.codegen import KernelWriter
@@ -131,6 +135,8 @@ class Layout:
             "replicons": list(self._replicons()),
             "limit_load": limit_load(self.f) is not None,
             "nishimori": nishimori(self.f.model, self.ansatz),
+            "limit_replicon": limit_replicon(self.f) is not None,
+            "sat_limit": self._sat_meta(),
         }
 
     def _replicons(self) -> dict[str, tuple[sp.Expr, sp.Expr]]:
@@ -168,6 +174,7 @@ class Layout:
             ),
             self._writer("pivots", self.overlaps, self._pivots()),
             *self._limit(),
+            *self._sat_limit(),
         ]
 
     def _limit(self) -> list[KernelWriter]:
@@ -176,7 +183,42 @@ class Layout:
         if limit is None:
             return []
         outputs = [limit, *(sp.diff(limit, sp.Symbol(c)) for c in self.constraint)]
-        return [self._writer("limit_load", self.constraint, outputs)]
+        writers = [self._writer("limit_load", self.constraint, outputs)]
+        replicon = limit_replicon(self.f)
+        return writers if replicon is None else [*writers, self._writer("limit_replicon", self.constraint, [replicon])]
+
+    @cached_property
+    def _sat(self) -> SatLimit | None:
+        return sat_limit(self.f)
+
+    def _sat_meta(self) -> dict[str, object] | None:
+        """The unknowns of the limit in which states shrink, and the symbols that tend to 1 and to 0."""
+        if self._sat is None:
+            return None
+        return {
+            "unknowns": list(self._sat.unknowns),
+            "saturated": self._sat.saturated,
+            "multiplicity": self._sat.multiplicity,
+        }
+
+    def _sat_limit(self) -> list[KernelWriter]:
+        """Both terms of the limit in which states shrink, with gradients in its unknowns and in the margins."""
+        if (limit := self._sat) is None:
+            return []
+        variables = [sp.Symbol(name) for name in limit.unknowns]
+        left = {sp.Symbol(f"left_{k}"): 1 - sp.Symbol(k) for k in limit.unknowns[:-1]}
+        inverse = {sp.Symbol(k): 1 - sp.Symbol(f"left_{k}") for k in limit.unknowns[:-1]}
+        # what is left to 1 stands in every denominator
+        named = {symbol: expr.subs(inverse) for symbol, expr in limit.definitions.items()}
+        chain = Definitions("", {**left, **named})
+        parts = [term.subs(inverse) for term in sp.Add.make_args(limit.entropic)]
+        parts = [sp.cancel(p) if not p.has(sp.log) else p.replace(sp.log, lambda a: sp.log(sp.expand(a))) for p in parts]
+        terms = [sp.Add(*parts), log_sums(canonical(limit.energetic))]
+        outputs = list(terms)
+        outputs += [chain.total_derivative(term, v) for term in terms for v in variables]
+        outputs += [sp.diff(terms[1], sp.Symbol(c)) for c in self.constraint]
+        parameters = [*limit.unknowns, *(symbol.name for symbol in left), *self.constraint]
+        return [KernelWriter("sat_limit", parameters, named, outputs)]
 
     def _left(self, expr: sp.Expr) -> sp.Expr:
         """The expression through what the overlaps have left to 1."""

@@ -28,7 +28,7 @@ _EXAMPLES = {
     "derive": "replica derive binary-perceptron --ansatz franz-parisi --format latex",
     "solve": "replica solve binary-perceptron --ansatz rs --alpha 0.5 --kappa 0 --json",
     "entropy": "replica entropy binary-perceptron --alpha 0.5 --kappa -1:0.41:42 --csv curve.csv --plot curve.pdf",
-    "capacity": "replica capacity binary-perceptron --kappa -1,0,0.5",
+    "capacity": "replica capacity spherical-perceptron --kappa -1:0:5 --ansatz rs,1rsb",
     "max-margin": "replica max-margin binary-perceptron --alpha 0.1:0.8:8 --json",
     "franz-parisi": (
         "replica franz-parisi binary-perceptron --alpha 0.5 --reference-kappa 0.2,max --kappa 0 \\\n"
@@ -147,7 +147,7 @@ def _entropy(parser: Parser) -> None:
 
 def _capacity(parser: Parser) -> None:
     _model(parser)
-    _ansatz(parser)
+    _ansatz(parser, several=True)
     _range(parser, "kappa", "margin (default 0)", default=(0.0,))
     _solver(parser)
 
@@ -197,8 +197,10 @@ def _model(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a name that 'replica models' lists, or path/to/file.py:name")
 
 
-def _ansatz(parser: Parser) -> None:
-    parser.add_argument("--ansatz", metavar="NAME", default="rs", help="as 'replica models' lists them (default rs)")
+def _ansatz(parser: Parser, several: bool = False) -> None:
+    listed = ", or a comma list" if several else ""
+    meaning = f"as 'replica models' lists them (default rs){listed}"
+    parser.add_argument("--ansatz", metavar="NAME", default="rs", help=meaning)
 
 
 def _json(parser: Parser) -> None:

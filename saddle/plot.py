@@ -125,14 +125,19 @@ def _axis(curve: Curve) -> str:
 
 def _lines(curve: Curve, axis: str) -> Iterator[tuple[str, list[Result]]]:
     """The points of each line, with a label made of the parameters by which the lines differ."""
-    groups: dict[tuple[tuple[str, float], ...], list[Result]] = {}
+    groups: dict[tuple[tuple[str, float | str], ...], list[Result]] = {}
     for point in curve.points:
-        key = tuple((name, value) for name, value in point.parameters.items() if name != axis)
+        key: tuple[tuple[str, float | str], ...] = (("ansatz", point.ansatz),)
+        key += tuple((name, value) for name, value in point.parameters.items() if name != axis)
         groups.setdefault(key, []).append(point)
     shared = set.intersection(*(set(key) for key in groups))
     for key, points in groups.items():
-        parts = (f"${_SHORT.get(name, name)} = {value:.4g}$" for name, value in key if (name, value) not in shared)
-        yield ", ".join(parts), points
+        yield ", ".join(_part(name, value) for name, value in key if (name, value) not in shared), points
+
+
+def _part(name: str, value: float | str) -> str:
+    """A parameter in a label."""
+    return value if isinstance(value, str) else f"${_SHORT.get(name, name)} = {value:.4g}$"
 
 
 def _sorted(points: list[Result], axis: str) -> tuple[np.ndarray, np.ndarray]:

@@ -49,7 +49,8 @@ def title(curve: Curve) -> str:
     first = curve.points[0]
     shared = [f"{name} = {value:.10g}" for name, value in first.parameters.items() if name in _shared(curve)]
     count = "1 point" if len(curve) == 1 else f"{len(curve)} points"
-    return ", ".join([first.model, first.ansatz, *shared]) + f" ({count})"
+    ansatze = " and ".join(dict.fromkeys(point.ansatz for point in curve.points))
+    return ", ".join([first.model, ansatze, *shared]) + f" ({count})"
 
 
 def cells(curve: Curve, limit: int | None = None) -> tuple[list[str], list[list[str]]]:

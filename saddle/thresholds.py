@@ -4,18 +4,21 @@ For discrete weights both are zeros of the replica-symmetric entropy along its b
 order parameters, so that its derivative in the load is the energetic term itself and in the margin the explicit
 derivative; a guarded Newton iteration on that line converges quadratically, each step a warm-started saddle.  For
 continuous weights the threshold is where the overlap of two solutions reaches 1, a closed form that the derivation supplies.
+Broken replica symmetry has its own module (:mod:`saddle.broken_capacity`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from replica import zoo
+from replica.ansatz import Ansatz
 from replica.errors import InputError
 from replica.model import Model
 from saddle.curve import Curve
@@ -25,9 +28,16 @@ from saddle.setting import Setting
 from saddle.solving import DEFAULT_TOLERANCE, problem_of, solve_point
 
 Progress = Callable[[Any], None]
+Ansaetze = str | Ansatz | Iterable[str | Ansatz]
 
 _MOST_STEPS = 60
 _EPS = float(np.finfo(float).eps)
+_MARGINAL = 1e-12
+"""Rounding of a replicon that vanishes."""
+_UNSTABLE_LIMIT = (
+    "The replica-symmetric saddle is unstable where the overlap reaches 1 (negative replicon): replica symmetry is broken "
+    "below the capacity, of which this is an upper bound; the ansatz 1rsb gives a lower one."
+)
 _UPPER_BOUND = (
     "For a negative margin the replica-symmetric capacity is an upper bound: replica symmetry may be broken below it."
 )
@@ -37,21 +47,25 @@ def capacity(
     model: Model | str,
     kappa: float | Iterable[float] = 0.0,
     *,
+    ansatz: Ansaetze = "rs",
     start: SaddlePoint | Mapping[str, float] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
 ) -> Threshold | Curve:
-    r"""Return the replica-symmetric capacity at a margin (a curve for several margins).
+    r"""Return the capacity at a margin (a curve for several margins or ansatze).
 
-    Discrete weights: the load at which :math:`\phi_\mathrm{RS}(\alpha, \kappa) = 0` (Krauth & Mezard 1989).  Spherical
-    weights: the load at which ``q`` reaches 1 (Gardner 1988); for ``kappa < 0`` an upper bound, which is said in
-    ``warnings``.
+    Discrete weights: the load at which :math:`\phi_\mathrm{RS}(\alpha, \kappa) = 0` (Krauth & Mezard 1989); under 1RSB the
+    same number, where the frozen solution is the right one.  Spherical weights: the load at which ``q`` reaches 1 (Gardner
+    1988), an upper bound where replica symmetry is unstable, which is said in ``warnings``; under 1RSB the load at which
+    the last states disappear (:mod:`saddle.sat_unsat`).
 
     Parameters
     ----------
     model : Model or str
     kappa : float or iterable of float
         The margin.
+    ansatz : str, Ansatz or iterable of these
+        ``"rs"`` (the default), ``"1rsb"``, or both (``"rs,1rsb"``): then a curve with the rows of one after the other.
     start : optional
         Order parameters to start the first saddle from.
     tolerance : float
@@ -59,8 +73,8 @@ def capacity(
     progress : callable, optional
         Called with every finished threshold.
     """
-    setting = Setting.of((model, "rs"))
-    return _thresholds("capacity", "kappa", "alpha", setting, kappa, start, tolerance, progress)
+    settings = _settings(model, ansatz)
+    return _thresholds("capacity", "kappa", "alpha", settings, kappa, start, tolerance, progress)
 
 
 def max_margin(
@@ -76,8 +90,8 @@ def max_margin(
     The inverse of :func:`capacity`: the margin at which the replica-symmetric entropy vanishes, or for spherical
     weights at which the overlap of two solutions reaches 1.
     """
-    setting = Setting.of((model, "rs"))
-    return _thresholds("max_margin", "alpha", "kappa", setting, alpha, start, tolerance, progress)
+    settings = _settings(model, "rs")
+    return _thresholds("max_margin", "alpha", "kappa", settings, alpha, start, tolerance, progress)
 
 
 @lru_cache(maxsize=256)
@@ -102,7 +116,7 @@ def _thresholds(
     name: str,
     fixed: str,
     sought: str,
-    setting: Setting,
+    settings: Sequence[Setting],
     values: float | Iterable[float],
     start: Any,
     tolerance: float,
@@ -110,13 +124,29 @@ def _thresholds(
 ) -> Threshold | Curve:
     """One threshold, or a curve of them."""
     single = isinstance(values, (int, float))
+    listed: list[Any] = [values] if single else list(values)  # type: ignore[arg-type]
     points = []
-    for value in [values] if single else list(values):  # type: ignore[arg-type]
-        point = _threshold(name, fixed, sought, setting, float(value), start, tolerance)  # type: ignore[arg-type]
-        points.append(point)
-        if progress is not None:
-            progress(point)
-    return points[0] if single else Curve(tuple(points))
+    for setting in settings:
+        for value in listed:
+            point = _threshold(name, fixed, sought, setting, float(value), start, tolerance)
+            points.append(point)
+            if progress is not None:
+                progress(point)
+    return points[0] if single and len(settings) == 1 else Curve(tuple(points))
+
+
+def _settings(model: Model | str, ansatz: Ansaetze) -> list[Setting]:
+    """The model under each ansatz asked for."""
+    if isinstance(ansatz, str):
+        ansatz = ansatz.split(",")
+    listed = [ansatz] if isinstance(ansatz, Ansatz) else list(ansatz)
+    if not listed:
+        raise InputError("Give an ansatz, or several.")
+    found = [zoo.ansatz(one) if isinstance(one, str) else one for one in listed]
+    model = zoo.model(model) if isinstance(model, str) else model
+    if refused := [one.name for one in found if one.imposed or one.given or one.reference]:
+        raise InputError(f"The ansatz {refused[0]} imposes an overlap, so that it has no capacity; use rs or 1rsb.")
+    return [Setting.of((model, "rs")) if not one.multiplicities else Setting(model, one) for one in found]
 
 
 def _threshold(
@@ -126,14 +156,19 @@ def _threshold(
         raise InputError(f"{fixed} = {value!r} must be a finite number.")
     if fixed == "alpha" and value <= 0.0:
         raise InputError(f"alpha = {value:g} must be positive.")
-    line = _Line(name, fixed, sought, setting, value, tolerance)
+    line = Line(name, fixed, sought, setting, value, tolerance)
+    if setting.ansatz.multiplicities:
+        from saddle.broken_capacity import broken_capacity
+
+        unbroken = _threshold(name, fixed, sought, Setting.of((setting.model, "rs")), value, start, tolerance)
+        return broken_capacity(line, unbroken)
     if not setting.model.weights.discrete:
         return _volume_limit(line)
     return _zero_entropy(line, start)
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
     """The line in the (load, margin) plane on which a threshold is sought."""
 
     name: str
@@ -150,7 +185,8 @@ class _Line:
     def result(self, x: float, error: float, status: Status, message: str, **known: Any) -> Threshold:
         """The threshold as a result."""
         margin = self.value if self.fixed == "kappa" else x
-        warnings = (_UPPER_BOUND,) if status.has_value and margin < 0.0 else ()
+        symmetric = not self.setting.ansatz.multiplicities
+        warnings = (_UPPER_BOUND,) if status.has_value and margin < 0.0 and symmetric else ()
         known = {"residual": 0.0, "quadrature_error": 0.0, "order_parameters": {}, **known}
         known["warnings"] = (*warnings, *known.get("warnings", ()))
         return Threshold(
@@ -178,7 +214,7 @@ class _Step:
     slope: float
 
 
-def _zero_entropy(line: _Line, start: Any) -> Threshold:
+def _zero_entropy(line: Line, start: Any) -> Threshold:
     """Newton on the entropy along the line, kept inside a bracket that shrinks with every sign seen."""
     x = _first_guess(line)
     low, high = (0.0 if line.sought == "alpha" else -math.inf), math.inf
@@ -217,7 +253,7 @@ def _inside(x: float, low: float, high: float, before: float) -> float:
     return x
 
 
-def _first_guess(line: _Line) -> float:
+def _first_guess(line: Line) -> float:
     """Below the annealed bound, which needs one evaluation of the constraint: about where the zero usually is."""
     if line.sought == "alpha":
         tail = 0.5 * math.erfc(line.value / math.sqrt(2.0))
@@ -226,7 +262,7 @@ def _first_guess(line: _Line) -> float:
     return 0.0
 
 
-def _entropy_at(line: _Line, x: float, start: Any) -> _Step | None:
+def _entropy_at(line: Line, x: float, start: Any) -> _Step | None:
     """The saddle at a point of the line with the total derivative of its entropy along the line."""
     values = line.at(x)
     point = solve_point(line.setting, values, start, line.tolerance)
@@ -240,7 +276,7 @@ def _entropy_at(line: _Line, x: float, start: Any) -> _Step | None:
     return _Step(x, point, problem.observables(state, line.setting.rule)["derivatives"][line.sought])
 
 
-def _found(line: _Line, here: _Step, log: tuple[Iteration, ...]) -> Threshold:
+def _found(line: Line, here: _Step, log: tuple[Iteration, ...]) -> Threshold:
     point = here.point
     error = (point.error + abs(point.free_entropy)) / abs(here.slope) + 2 * _EPS * abs(here.x)
     return line.result(
@@ -257,7 +293,7 @@ def _found(line: _Line, here: _Step, log: tuple[Iteration, ...]) -> Threshold:
     )
 
 
-def _volume_limit(line: _Line) -> Threshold:
+def _volume_limit(line: Line) -> Threshold:
     """The threshold of continuous weights, from the closed form of the load without volume."""
     problem = Problem(line.setting.kernel, {"alpha": 1.0, "kappa": 0.0}, {})
 
@@ -265,10 +301,17 @@ def _volume_limit(line: _Line) -> Threshold:
         out = problem.call("limit_load", [kappa], 2, line.setting.rule)
         return float(out[0]), float(out[1])
 
+    def found(x: float, error: float, known: dict[str, Any]) -> Threshold:
+        stability = _stability_at_limit(problem, line.at(x), line.setting)
+        unstable = stability["stable"] is False
+        warnings = (_UNSTABLE_LIMIT,) if unstable and line.at(x)["kappa"] >= 0.0 else ()
+        known = {**known, "order_parameters": {"q": 1.0}, "observables": stability, "warnings": warnings}
+        return line.result(x, error, Status.CONVERGED, message, **known)
+
     message = "The overlap of two solutions reaches 1 here (closed form)."
     if line.sought == "alpha":
         value, _ = load(line.value)
-        return line.result(value, 64 * _EPS * value, Status.CONVERGED, message, order_parameters={"q": 1.0})
+        return found(value, 64 * _EPS * value, {})
     kappa, log = 0.0, []
     for count in range(_MOST_STEPS):
         value, slope = load(kappa)
@@ -283,8 +326,16 @@ def _volume_limit(line: _Line) -> Threshold:
     if abs(math.log(value / line.value)) > 1e-9:
         message = f"The margin with capacity {line.value:g} was not found."
         return line.result(math.nan, math.nan, Status.NOT_CONVERGED, message, iterations=tuple(log))
-    return line.result(
-        kappa, error, Status.CONVERGED, message, order_parameters={"q": 1.0}, iterations=tuple(log)
-    )
+    return found(kappa, error, {"iterations": tuple(log)})
+
+
+def _stability_at_limit(problem: Problem, values: Mapping[str, float], setting: Setting) -> dict[str, Any]:
+    """The replicon in the limit (0 is marginal, and counts as stable), and what it says."""
+    if not problem.meta["limit_replicon"]:
+        return {"replicon": None, "stable": None}
+    constraint = [values[name] for name in problem.meta["constraint"]]
+    factor = float(problem.call("limit_replicon", constraint, 1, setting.rule)[0])
+    replicon = 1.0 - values["alpha"] * factor
+    return {"replicon": replicon, "stable": bool(replicon >= -_MARGINAL)}
 
 

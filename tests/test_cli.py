@@ -65,7 +65,9 @@ class Reports:
         found = [(0.4 if r == "max" else r, d) for r in reference for d in reversed(distance)]
         return self._points([fp_point(d, reference_kappa=r) for r, d in found], progress)
 
-    def capacity(self, model: Any, kappa: Any, *, start: Any, tolerance: float, progress: Any) -> Curve:
+    def capacity(
+        self, model: Any, kappa: Any, *, ansatz: Any, start: Any, tolerance: float, progress: Any
+    ) -> Curve:
         self.calls.append((model.name, kappa, start, tolerance))
         return self._points([capacity(k) for k in kappa], progress)
 
