@@ -52,7 +52,7 @@ def teacher_overlap(ansatz: Ansatz) -> str:
 def generalization_error(model: Model, overlap: float) -> float:
     r"""Return the probability of a wrong answer, :math:`\arccos(r)/\pi` with the correlation ``r`` of the two fields."""
     covariance = model.architecture.covariance
-    correlation = float(covariance(overlap)) / float(covariance(1.0))  # type: ignore[arg-type]
+    correlation = float(covariance(overlap)) / float(covariance(1.0))
     return math.acos(min(1.0, max(-1.0, correlation))) / math.pi
 
 
@@ -69,7 +69,7 @@ def nishimori(model: Model, ansatz: Ansatz) -> tuple[dict[str, float], list[tupl
         return {}, []
     fld = sp.Symbol("field")
     origin = dict.fromkeys(model.constraint.parameters, 0.0)
-    same = model.constraint.factor(fld, dict.fromkeys(origin, sp.Integer(0)))  # type: ignore[arg-type]
+    same = model.constraint.factor(fld, dict.fromkeys(origin, sp.Integer(0)))
     if sp.simplify(label_factor(fld) - 2 * same) != 0:
         return {}, []
     names, root = ansatz.names(), ansatz.tree.name

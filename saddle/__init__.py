@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from saddle.checks import Check, check
     from saddle.curve import Curve
+    from saddle.generalization import generalization
     from saddle.reports import entropy_curve, franz_parisi
     from saddle.results import Iteration, SaddlePoint, Status, Threshold
     from saddle.solving import SaddleError, solve
@@ -23,6 +24,7 @@ _HOME = {
     "Curve": "curve",
     "entropy_curve": "reports",
     "franz_parisi": "reports",
+    "generalization": "generalization",
     "Iteration": "results",
     "SaddlePoint": "results",
     "Status": "results",
@@ -45,6 +47,7 @@ __all__ = [
     "check",
     "entropy_curve",
     "franz_parisi",
+    "generalization",
     "max_margin",
     "solve",
 ]

@@ -52,7 +52,10 @@ def compute(args: argparse.Namespace, argv: Sequence[str], progress: Progress | 
 
 def count(args: argparse.Namespace) -> int:
     """How many points a parsed command asks for."""
-    return len(product(**_ranges(args))) * len(_ansatz_names(args))
+    rows = product(**_ranges(args))
+    if args.command == "generalization":  # two branches where there is no margin
+        return sum(2 if row["kappa"] == 0 else 1 for row in rows)
+    return len(rows) * len(_ansatz_names(args))
 
 
 def _ansatz_names(args: argparse.Namespace) -> list[str]:
@@ -101,7 +104,7 @@ def _named(find: Callable[[str], Any], name: str) -> Any:
 
 def _check_ansatz(args: argparse.Namespace, ansatz: str) -> None:
     """Refuse an ansatz that the command has no solver for, and parameters that the ansatz lacks or does not have."""
-    if args.command in ("franz-parisi", "capacity"):  # these take what suits them and say so themselves
+    if args.command == "capacity" or not hasattr(args, "ansatz"):  # these take what suits them and say so themselves
         return
     known = tuple(_PARAMETERS_OF) if args.command == "solve" else ("rs",)
     if ansatz not in known:
@@ -156,10 +159,15 @@ def _franz_parisi(model: Any, ansatz: Any, args: argparse.Namespace, progress: P
     return saddle.franz_parisi(model, args.alpha, args.reference_kappa, args.kappa, args.distance, **settings)
 
 
+def _generalization(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
+    return saddle.generalization(model, args.alpha, args.kappa, **_settings(args, progress))
+
+
 _RUN: Mapping[str, Callable[[Any, Any, argparse.Namespace, Progress | None], Any]] = {
     "solve": _solve,
     "entropy": _entropy,
     "capacity": _capacity,
     "max-margin": _max_margin,
     "franz-parisi": _franz_parisi,
+    "generalization": _generalization,
 }

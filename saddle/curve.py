@@ -37,6 +37,10 @@ class Curve:
     curves : tuple of mappings
         What holds for a line of points as a whole; for Franz-Parisi one entry for each ``(alpha, kappa,
         reference_kappa)`` with ``typical_distance``, ``positive`` and ``monotonic``.
+    thresholds : tuple of mappings
+        Loads or margins at which something happens along the points, with ``name``, ``value`` and ``error``.
+    top : SaddlePoint or Threshold, optional
+        The one result that several points lead to, such as the smallest of them.
     command : tuple of str
         The command line that gives the same rows; empty where the points were asked for from Python.
     complete : bool
@@ -52,6 +56,8 @@ class Curve:
     curves: tuple[Row, ...] = ()
     command: tuple[str, ...] = ()
     complete: bool = True
+    thresholds: tuple[Row, ...] = ()
+    top: Result | None = None
 
     @cached_property
     def rows(self) -> tuple[dict[str, object], ...]:
@@ -99,7 +105,7 @@ class Curve:
             return self._column(key)
         if isinstance(key, slice):
             # statements about the whole line need not hold for a part of it, nor does the command give just the part
-            return replace(self, points=self.points[key], curves=(), command=())
+            return replace(self, points=self.points[key], curves=(), command=(), thresholds=(), top=None)
         return self.points[operator.index(key)]
 
     def __getattr__(self, name: str) -> np.ndarray:
@@ -172,7 +178,7 @@ class Curve:
 
 
 # looked up by __getattr__ only while an instance is half built (copy, pickle): never columns
-_OWN = frozenset({"points", "curves", "command", "complete"})
+_OWN = frozenset({"points", "curves", "command", "complete", "thresholds", "top"})
 
 
 def merged_order(rows: tuple[dict[str, object], ...]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from replica.model import Model
 from saddle.curve import Curve
 from saddle.flat_minima import ENTROPY, SLOPE, NotFound, Quantity, Touch, touch_near
 from saddle.landmarks import Landmark, as_margin, margin_landscape, margin_touch, thresholds
-from saddle.reports import _numbers as numbers
+from saddle.reports import as_numbers as numbers
 from saddle.results import Status, Threshold
 from saddle.setting import Setting
 from saddle.solving import DEFAULT_TOLERANCE

@@ -6,7 +6,8 @@ The document is strict JSON: NaN and infinities are ``null``.  ``schema`` number
      "rows": [...], "curves": [...], "provenance": {...}}
 
 ``rows`` is always there.  If it has one row, ``value`` and ``error`` at the top repeat it (free entropy or threshold),
-else they are null.  ``curves`` is there only where something is stated about whole lines.
+else those of the one result that the rows lead to, if there is one, and else null.  ``curves`` is there only where something
+is stated about whole lines, ``thresholds`` where something happens along them.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ _SEVERITY = (
 def document(curve: Curve) -> dict[str, object]:
     """The document of ``curve``, ready for :func:`dumps`."""
     points = curve.points
-    single = points[0] if len(points) == 1 else None
+    single = points[0] if len(points) == 1 else curve.top
     status, message = summary(curve)
     found: dict[str, object] = {
         "schema": SCHEMA,
@@ -64,6 +65,8 @@ def document(curve: Curve) -> dict[str, object]:
     }
     if curve.curves:
         found["curves"] = [dict(entry) for entry in curve.curves]
+    if curve.thresholds:
+        found["thresholds"] = [dict(entry) for entry in curve.thresholds]
     return {**found, "provenance": _provenance(curve)}
 
 
@@ -186,7 +189,8 @@ def _provenance(curve: Curve) -> dict[str, object]:
         command = command_of(curve)
         lengths = [len({point.ansatz for point in points})]
         lengths += [len(v) if isinstance(v, list) else 1 for v in _parameters(points).values()]
-        complete = math.prod(lengths) == len(points)  # a part of a product: the command gives other rows as well
+        different = {(point.ansatz, *point.parameters.values()) for point in points}
+        complete = math.prod(lengths) == len(different)  # a part of a product: the command gives other rows as well
     tolerances = {point.tolerance for point in points}
     return {
         "versions": versions(),
@@ -203,6 +207,7 @@ def command_of(curve: Curve) -> tuple[str, ...]:
     """A command line whose rows hold all points of ``curve``, for curves that were asked for from Python."""
     first = curve.points[0]
     report = getattr(first, "name", "").replace("_", "-") or REPORTS.get(first.ansatz, "solve")
+    report = "generalization" if "branch" in first.observables else report
     words = ["replica", report, first.model]
     ansatze = list(dict.fromkeys(point.ansatz for point in curve.points))
     named = report == "solve" or ansatze != [_DEFAULT.get(report, "rs")]

@@ -17,7 +17,7 @@ from saddle.ranges import assignments, check_domain, values
 
 T = TypeVar("T")
 
-COMPUTING = ("solve", "entropy", "capacity", "max-margin", "franz-parisi")
+COMPUTING = ("solve", "entropy", "capacity", "max-margin", "franz-parisi", "generalization")
 DEFAULT_TOLERANCE = 1e-12
 _GRID = """\
 RANGE is a number, a comma list, start:stop:count (both ends included) or start:stop:count:log;
@@ -34,6 +34,7 @@ _EXAMPLES = {
         "replica franz-parisi binary-perceptron --alpha 0.5 --reference-kappa 0.2,max --kappa 0 \\\n"
         "      --distance 0.002:0.35:100 --plot fp.png"
     ),
+    "generalization": "replica generalization teacher-student --alpha 0.5:1.6:56 --json",
     "check": "replica check binary-perceptron --ansatz franz-parisi",
     "published": "replica published",
     "recompute": "replica recompute curve.json",
@@ -47,6 +48,7 @@ _SUMMARIES = {
     "capacity": "largest load with solutions at a margin",
     "max-margin": "largest margin with solutions at a load",
     "franz-parisi": "entropy of solutions at a distance from a typical solution of larger margin",
+    "generalization": "what a student learns of its teacher against load: both branches and their transitions",
     "check": "check a derivation: gradients, finite n against brute force, reductions",
     "published": "published numbers beside ours",
     "recompute": "repeat the command of a stored JSON document and compare every row",
@@ -168,6 +170,13 @@ def _franz_parisi(parser: Parser) -> None:
     _solver(parser)
 
 
+def _generalization(parser: Parser) -> None:
+    _model(parser)
+    _range(parser, "alpha", "load, patterns per weight", required=True)
+    _range(parser, "kappa", "margin of the student (default 0)", default=(0.0,))
+    _solver(parser)
+
+
 def _check(parser: Parser) -> None:
     _model(parser)
     _ansatz(parser)
@@ -187,6 +196,7 @@ _ADD: dict[str, Callable[[Parser], None]] = {
     "capacity": _capacity,
     "max-margin": _max_margin,
     "franz-parisi": _franz_parisi,
+    "generalization": _generalization,
     "check": _check,
     "published": _models,
     "recompute": _recompute,

@@ -6,6 +6,7 @@ Nothing here touches pyplot: without ``ax`` a figure of its own is made, so no s
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -48,7 +49,9 @@ def draw(curve: Curve, ax: Axes | None = None) -> Axes:
     if ax is None:
         ax = figure.Figure(figsize=(6.4, 4.4), layout="constrained").add_subplot()
     first = curve.points[0]
-    if isinstance(first, Threshold):
+    if "branch" in first.observables:
+        _learning(curve, ax)
+    elif isinstance(first, Threshold):
         _thresholds(curve, first.name, ax)
     elif "distance" in first.parameters:
         _profiles(curve, ax)
@@ -93,6 +96,23 @@ def _profiles(curve: Curve, ax: Axes) -> None:
     _label(ax, SYMBOLS[axis], r"Franz-Parisi entropy $\phi_{\rm FP}$ (nats)", curve)
 
 
+def _learning(curve: Curve, ax: Axes) -> None:
+    """Generalisation errors of both branches, solid in the stable phase and dashed where metastable, and transitions."""
+    axis = _axis(curve)
+    for branch in dict.fromkeys(str(point.observables["branch"]) for point in curve.points):
+        part = replace(curve, points=tuple(p for p in curve.points if p.observables["branch"] == branch))
+        for label, points in _lines(part, axis):
+            ordered = sorted(points, key=lambda point: point.parameters[axis])
+            x = np.array([point.parameters[axis] for point in ordered])
+            y = np.array([_number(point.observables["generalization_error"]) for point in ordered])
+            stable = np.array([point.observables["phase"] != "metastable" for point in ordered], dtype=bool)
+            _line(ax, x, y, ", ".join(filter(None, (branch, label))), stable, "metastable")
+    for entry in curve.thresholds:
+        if axis == "alpha" and np.isfinite(_number(entry["value"])):
+            ax.axvline(_number(entry["value"]), color="0.6", linestyle=":", linewidth=0.9)
+    _label(ax, SYMBOLS[axis], r"generalisation error $\epsilon$", curve)
+
+
 def _thresholds(curve: Curve, name: str, ax: Axes) -> None:
     axis = _axis(curve)
     for label, points in _lines(curve, axis):
@@ -101,12 +121,12 @@ def _thresholds(curve: Curve, name: str, ax: Axes) -> None:
     _label(ax, SYMBOLS[axis], SYMBOLS.get(name, name.replace("_", " ")), curve, zero=False)
 
 
-def _line(ax: Axes, x: np.ndarray, y: np.ndarray, label: str, stable: np.ndarray) -> Any:
+def _line(ax: Axes, x: np.ndarray, y: np.ndarray, label: str, stable: np.ndarray, word: str = "unstable") -> Any:
     """One line, solid where stable and dashed elsewhere (a segment is stable if both its ends are); its colour."""
     marker = "o" if len(x) < 3 else ""
     if stable.all() or len(x) == 1:
         return ax.plot(x, y, marker=marker, markersize=4, linewidth=1.5, label=label or None)[0].get_color()
-    (dashed,) = ax.plot(x, y, "--", linewidth=1.2, label=f"{label} (unstable dashed)" if label else "unstable: dashed")
+    (dashed,) = ax.plot(x, y, "--", linewidth=1.2, label=f"{label} ({word} dashed)" if label else f"{word}: dashed")
     whole = stable[:-1] & stable[1:]
     starts = np.flatnonzero(whole & ~np.r_[False, whole[:-1]])
     ends = np.flatnonzero(whole & ~np.r_[whole[1:], False])

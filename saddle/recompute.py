@@ -89,7 +89,8 @@ def compare(stored: Row, fresh: Row) -> Comparison:
         else:
             found.extend(f"{label}: {fault}" for fault in _faults(row, other))
     if complete:
-        found.extend(_statements(stored.get("curves") or [], fresh.get("curves") or []))
+        for name in ("curves", "thresholds"):
+            found.extend(_statements(name, stored.get(name) or [], fresh.get(name) or []))
     return Comparison(len(rows), tuple(found))
 
 
@@ -134,16 +135,16 @@ def _rest(row: Row) -> Iterator[tuple[str, Any]]:
     yield from (row.get("order_parameters") or {}).items()
 
 
-def _statements(stored: list[Row], fresh: list[Row]) -> Iterator[str]:
+def _statements(what: str, stored: list[Row], fresh: list[Row]) -> Iterator[str]:
     """What differs in the statements on whole lines."""
     if len(stored) != len(fresh):
-        yield f"curves: {len(stored)} are stored, the command gives {len(fresh)}"
+        yield f"{what}: {len(stored)} are stored, the command gives {len(fresh)}"
         return
     for index, (entry, other) in enumerate(zip(stored, fresh, strict=True)):
         for name, value in entry.items():
             now = other.get(name)
             if not isinstance(value, str) and not _close(value, now, _LOOSE, _LOOSE):
-                yield f"curve {index + 1}: {name} {_shown(value)} is stored, now {_shown(now)}"
+                yield f"{what[:-1]} {index + 1}: {name} {_shown(value)} is stored, now {_shown(now)}"
 
 
 def _close(a: Any, b: Any, relative: float, absolute: float = 0.0) -> bool:

@@ -57,7 +57,7 @@ def entropy_curve(
     setting = Setting.of((model, "rs"))
     points: list[SaddlePoint] = []
     previous = start
-    for a, k in itertools.product(_numbers("alpha", alpha), _numbers("kappa", kappa)):
+    for a, k in itertools.product(as_numbers("alpha", alpha), as_numbers("kappa", kappa)):
         point = solve_point(setting, setting.resolve({"alpha": a, "kappa": k}, tolerance), previous, tolerance)
         points.append(point)
         previous = point if point.converged else None
@@ -107,8 +107,8 @@ def franz_parisi(
     if distance is None:
         raise InputError("The Franz-Parisi entropy needs distance=, a number or several inside (0, 1/2).")
     setting = Setting.of((model, "franz-parisi"))
-    distances = _numbers("distance", distance)
-    lines = list(itertools.product(_numbers("alpha", alpha), _numbers("kappa", kappa), _references(reference_kappa)))
+    distances = as_numbers("distance", distance)
+    lines = list(itertools.product(as_numbers("alpha", alpha), as_numbers("kappa", kappa), _references(reference_kappa)))
     # Everything is resolved, and so refused if it is wrong, before the first point is solved.
     resolved = [
         [setting.resolve({"alpha": a, "kappa": k, "reference_kappa": r, "distance": d}, tolerance) for d in distances]
@@ -121,7 +121,7 @@ def franz_parisi(
     return Curve(tuple(points), tuple(profile.summary() for profile in profiles))
 
 
-def _numbers(name: str, values: Any) -> list[float]:
+def as_numbers(name: str, values: Any) -> list[float]:
     """Values as a list of finite numbers."""
     if isinstance(values, (str, bytes)):
         raise InputError(f"{name} = {values!r} is not a number.")
@@ -143,4 +143,4 @@ def _references(values: Any) -> list[Any]:
     listed = [values] if isinstance(values, str) or not isinstance(values, Iterable) else list(values)
     if not listed:
         raise InputError("reference_kappa has no values; give a number, several, or max.")
-    return [value if value == "max" else _numbers("reference_kappa", value)[0] for value in listed]
+    return [value if value == "max" else as_numbers("reference_kappa", value)[0] for value in listed]

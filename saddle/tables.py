@@ -78,6 +78,7 @@ def aligned(rows: Sequence[Sequence[str]], right: bool = True) -> list[str]:
 def remarks(curve: Curve, limit: int = 5) -> list[str]:
     """What a person should read below the table: statements on whole lines, warnings, points without a value."""
     lines = [_statement(entry) for entry in curve.curves]
+    lines += [_threshold(entry) for entry in curve.thresholds]
     lines += [f"warning: {text}" for text in curve.warnings]
     if len(curve) > 1:
         failed = [point for point in curve.points if not point.converged]
@@ -104,6 +105,11 @@ def _shared(curve: Curve) -> set[str]:
 
 def _statement(entry: Mapping[str, object]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {_cell(name, value)}" for name, value in entry.items())
+
+
+def _threshold(entry: Mapping[str, object]) -> str:
+    value, error = (_cell(name, entry[name]) for name in ("value", "error"))
+    return f"{entry['name']} {value} (error {error}): {entry['message']}"
 
 
 def _cell(name: str, value: object) -> str:

@@ -112,6 +112,11 @@ def maximal_margin(model: Model, alpha: float, tolerance: float = DEFAULT_TOLERA
     return result.value
 
 
+def zero_entropy_load(setting: Setting, kappa: float, tolerance: float = DEFAULT_TOLERANCE) -> Threshold:
+    """Return the load at which the entropy of a discrete model vanishes on its branch, whatever that means there."""
+    return _zero_entropy(Line("alpha_zero_entropy", "kappa", "alpha", setting, kappa, tolerance), None)
+
+
 def _thresholds(
     name: str,
     fixed: str,
@@ -157,6 +162,8 @@ def _threshold(
     if fixed == "alpha" and value <= 0.0:
         raise InputError(f"alpha = {value:g} must be positive.")
     line = Line(name, fixed, sought, setting, value, tolerance)
+    if setting.model.teacher and (answer := _teachers_answer(line)) is not None:
+        return answer
     if setting.ansatz.multiplicities:
         from saddle.broken_capacity import broken_capacity
 
@@ -165,6 +172,22 @@ def _threshold(
     if not setting.model.weights.discrete:
         return _volume_limit(line)
     return _zero_entropy(line, start)
+
+
+def _teachers_answer(line: Line) -> Threshold | None:
+    """What the existence of a teacher, a solution of margin 0 at any load, says about a threshold; None if nothing."""
+    if line.sought == "alpha" and line.value <= 0.0:
+        message = (
+            "There is no capacity: the teacher is a solution at any load, so that solutions always exist; the load "
+            "beyond which it is the only one is alpha_first_order of generalization."
+        )
+        return line.result(math.nan, math.nan, Status.ABSENT, message)
+    if line.sought == "kappa" and line.setting.model.weights.discrete:
+        alone = zero_entropy_load(line.setting, 0.0, line.tolerance)
+        if alone.converged and line.value >= alone.value:
+            message = f"Beyond alpha = {alone.value:.10g} the teacher is the only solution, and its smallest stability is 0."
+            return line.result(0.0, 0.0, Status.CONVERGED, message)
+    return None
 
 
 @dataclass(frozen=True)
