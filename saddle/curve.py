@@ -215,9 +215,12 @@ def as_curve(result: Result | Curve, **settings: Any) -> Curve:
 
 
 def joined(curves: Sequence[Curve]) -> Curve:
-    """The points of all curves in one, those of the first first."""
+    """The points of all curves in one, those of the first first; a single curve is left as it is."""
+    if len(curves) == 1:
+        return curves[0]
     points = tuple(point for curve in curves for point in curve.points)
-    return Curve(points, tuple(entry for curve in curves for entry in curve.curves))
+    entries = tuple(entry for curve in curves for entry in curve.curves)
+    return Curve(points, entries, thresholds=tuple(entry for curve in curves for entry in curve.thresholds))
 
 
 def _where(point: Result) -> str:
