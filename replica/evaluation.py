@@ -16,7 +16,8 @@ import mpmath
 import sympy as sp
 
 from replica.expr import Average, SiteSum, Step, slope_and_rest
-from replica.passes import linear_arguments
+from replica.passes import has_edges, linear_arguments
+from replica.pieces import BARE
 
 Environment = dict[sp.Symbol, Any]
 Evaluator = Callable[[Environment], Any]
@@ -92,7 +93,43 @@ def _log_2cosh(x: Any) -> Any:
     return abs(x) + mpmath.log1p(mpmath.exp(-2 * abs(x)))
 
 
+def _pieces(*arguments: Any) -> Any:
+    """``S`` of a piecewise constant factor, as a sum of positive terms."""
+    return mpmath.fsum(_piece(j, *arguments) for j in range(len(arguments) // 2 + 1))
+
+
+def _piece(j: int, *arguments: Any) -> Any:
+    """The weight of one piece, with digits to spare for a difference of two tails."""
+    k = len(arguments) // 2
+    x = [-mpmath.inf, *arguments[:k], mpmath.inf]
+    low, high, weight = x[j], x[j + 1], mpmath.exp(arguments[k + j])
+    if weight == 0:
+        return mpmath.mpf(0)
+    if low + high < 0:
+        low, high = -high, -low
+    with mpmath.extradps(20):
+        return weight * (_h(low) - (_h(high) if high < mpmath.inf else 0))
+
+
+def _edge(*arguments: Any) -> Any:
+    *parameters, j = arguments
+    k, j = len(parameters) // 2, int(j)
+    x, jump = parameters[j - 1], mpmath.exp(parameters[k + j]) - mpmath.exp(parameters[k + j - 1])
+    return jump * mpmath.exp(-x * x / 2) / mpmath.sqrt(2 * mpmath.pi) / _pieces(*parameters)
+
+
+def _edge_excess(*arguments: Any) -> Any:
+    x = arguments[int(arguments[-1]) - 1]
+    with mpmath.extradps(int(2 * mpmath.log10(2 + abs(x)))):
+        return _edge(*arguments) - x
+
+
 _MODULE = {
+    "Pieces": _pieces,
+    "LogPieces": lambda *arguments: mpmath.log(_pieces(*arguments)),
+    "Edge": _edge,
+    "EdgeExcess": _edge_excess,
+    "Share": lambda *arguments: _piece(int(arguments[-1]), *arguments[:-1]) / _pieces(*arguments[:-1]),
     "H": _h,
     "Mills": _mills,
     "MillsExcess": _mills_excess,
@@ -137,6 +174,8 @@ def _site_sum(node: SiteSum, rule: OracleRule) -> Evaluator:
 
 def _average(node: Average, rule: OracleRule) -> Evaluator:
     steps, smooth = _steps(node)
+    if smooth.has(*BARE):
+        raise ValueError(f"{smooth} is not evaluated; average its steps first")
     body, variance = _compile(smooth, rule), _compile(node.variance, rule)
     written = smooth.replace(lambda e: isinstance(e, SiteSum), lambda e: e.expanded())
     kinks = [
@@ -144,7 +183,7 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
         for slope, rest, spread, _ in linear_arguments(written, node.variable)
     ]
     borders = [[_compile(part, rule) for part in slope_and_rest(step.args[0], node.variable)] for step in steps]
-    z = node.variable
+    z, several = node.variable, has_edges(written, node.variable)
 
     def run(environment: Environment) -> Any:
         v = variance(environment)
@@ -152,9 +191,12 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
             return _compile(node.body.subs(z, 0), rule)(environment)
         if v < 0:
             raise ValueError(f"the variance {node.variance} of {z} is negative: the overlap matrix is not positive")
-        window = _window(mpmath.sqrt(v), [tuple(f(environment) for f in kink) for kink in kinks], rule.reach)
+        found = [tuple(f(environment) for f in kink) for kink in kinks]
+        window = _window(mpmath.sqrt(v), found, rule.reach)
         if borders:
             nodes = _half_line(window, [tuple(f(environment) for f in border) for border in borders], rule.step)
+        elif several:
+            nodes = _many_centres(window, _narrow(window, mpmath.sqrt(v), found), rule.step)
         else:
             nodes = _whole_line(window, rule.step)
         total, local = mpmath.mpf(0), dict(environment)
@@ -179,6 +221,36 @@ def _whole_line(window: tuple[Any, Any, Any, Any], step: float) -> Iterator[tupl
     for j in range(first, last + 1):
         t = mpmath.mpf(j) * step
         yield centre + 2 * width * mpmath.sinh(t), 2 * width * mpmath.cosh(t)
+
+
+def _narrow(window: tuple[Any, Any, Any, Any], sd: Any, kinks: list[tuple[Any, ...]]) -> list[tuple[Any, Any]]:
+    """Centres and widths: the bulk, and every kink inside the range that is narrower than it."""
+    centres = [(mpmath.mpf(0), sd)]
+    for slope, rest, spread in kinks:
+        if slope != 0:
+            root, width = -rest / slope, mpmath.sqrt(1 + spread) / abs(slope)
+            if window[2] < root < window[3]:
+                centres.append((root, min(width, sd)))
+    return centres
+
+
+def _many_centres(
+    window: tuple[Any, Any, Any, Any], centres: list[tuple[Any, Any]], step: float
+) -> Iterator[tuple[Any, Any]]:
+    r"""Nodes and weights of :math:`\sum_k \mathrm{asinh}\,[(z - c_k) / 2 w_k] = t`: as dense as all centres together ask."""
+    low, high = window[2], window[3]
+    z, goal = low, mpmath.fsum(mpmath.asinh((low - c) / (2 * w)) for c, w in centres)
+    while z < high:
+        density = mpmath.fsum(1 / mpmath.hypot(z - c, 2 * w) for c, w in centres)
+        yield z, 1 / density
+        goal += step
+        z += step / density
+        for _ in range(40):
+            miss = mpmath.fsum(mpmath.asinh((z - c) / (2 * w)) for c, w in centres) - goal
+            move = miss / mpmath.fsum(1 / mpmath.hypot(z - c, 2 * w) for c, w in centres)
+            z -= move
+            if abs(move) < mpmath.mpf(10) ** (-mpmath.mp.dps // 2) * (high - low):
+                break
 
 
 def _half_line(

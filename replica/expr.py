@@ -6,6 +6,7 @@ r"""The expressions of a replica calculation: the smallest set that differentiat
 * ``H``, ``Mills``, ``MillsExcess``, ``LogH`` with :math:`H' = -H M`, :math:`M' = M(M - x)`, :math:`(\ln H)' = -M`;
   never a separate density, so that :math:`H'/H` cancels by itself.
 * ``TwoCosh``, ``Log2Cosh`` and sympy's ``tanh`` for the trace over a binary weight.
+* the functions of :mod:`replica.pieces` for factors that are constant between several edges.
 * ``Step`` and ``Delta``, which refuse to be differentiated: by the time a derivative is taken, they are integrated.
 
 A bound variable belongs to one node of the replica tree, so that nested averages never share one.
@@ -13,9 +14,12 @@ A bound variable belongs to one node of the replica tree, so that nested average
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import sympy as sp
 
 from replica.errors import NotDifferentiable
+from replica.pieces import BARE, SMOOTH, LogPieces, Pieces, Steps, StepsSlope, smoothed
 
 
 class H(sp.Function):
@@ -89,6 +93,10 @@ class TwoCosh(sp.Function):
     nargs = 1
     is_positive = True
 
+    @classmethod
+    def eval(cls, x: sp.Expr) -> sp.Expr | None:
+        return sp.Integer(2) if x.is_zero else None
+
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         return TwoCosh(self.args[0]) * sp.tanh(self.args[0])
 
@@ -102,6 +110,10 @@ class Log2Cosh(sp.Function):
 
     nargs = 1
     is_real = True
+
+    @classmethod
+    def eval(cls, x: sp.Expr) -> sp.Expr | None:
+        return sp.log(2) if x.is_zero else None
 
     def fdiff(self, argindex: int = 1) -> sp.Expr:
         return sp.tanh(self.args[0])
@@ -153,7 +165,7 @@ class Average(sp.Expr):
         constant, dependent = body.as_independent(z, as_Add=False)
         if dependent == 1:
             return constant
-        if isinstance(dependent, (Step, Delta)):
+        if isinstance(dependent, SINGULAR):
             return constant * _integrated(dependent, z, v)
         return constant * sp.Expr.__new__(cls, dependent, z, v)
 
@@ -253,12 +265,31 @@ class SiteSum(sp.Expr):
         return f"Sum[{body}; {s} in {{{', '.join(map(str, self.values))}}}]"
 
 
-SPECIAL = (H, Mills, MillsExcess, LogH, TwoCosh, Log2Cosh, sp.tanh)
+SPECIAL = (H, Mills, MillsExcess, LogH, TwoCosh, Log2Cosh, sp.tanh, *SMOOTH)
 """Functions whose arguments say where an integrand has its features."""
+
+SINGULAR = (Step, Delta, *BARE)
+"""Functions that must be averaged before they are differentiated."""
+
+
+def arguments(node: sp.Expr) -> tuple[sp.Expr, ...]:
+    """The arguments of a special function that contain fields: one, or the edges of a piecewise constant factor."""
+    return node.edges if isinstance(node, (*SMOOTH, *BARE)) else (node.args[0],)
+
+
+def with_arguments(node: sp.Expr, change: Callable[[sp.Expr], sp.Expr]) -> sp.Expr:
+    """The special function with its field arguments changed."""
+    fields = arguments(node)
+    return node.func(*(change(a) for a in fields), *node.args[len(fields) :])
 
 
 def _integrated(singular: sp.Expr, z: sp.Symbol, v: sp.Expr) -> sp.Expr:
-    """The Gaussian average of a step or a delta of a linear argument."""
+    """The Gaussian average of a step, a delta or several steps of linear arguments."""
+    if isinstance(singular, (Steps, StepsSlope)):
+        parts = [slope_and_rest(edge, z) for edge in singular.edges]
+        if any(slope != 1 for slope, _ in parts):
+            raise NotDifferentiable(f"{singular} has another slope than 1; only unit slopes arise from fields")
+        return smoothed(singular, tuple(-rest / sp.sqrt(v) for _, rest in parts), sp.sqrt(v))
     argument = singular.args[0]
     slope, rest = slope_and_rest(argument, z)
     if slope not in (1, -1):
@@ -295,6 +326,8 @@ def field_derivative(factor: sp.Expr, field: sp.Symbol, order: int) -> sp.Expr:
         if isinstance(factor, Step) and factor.args[0].has(field):
             slope, _rest = slope_and_rest(factor.args[0], field)
             factor = slope * Delta(factor.args[0])
+        elif isinstance(factor, Steps):
+            factor = StepsSlope(*factor.args)
         else:
             factor = sp.expand(sp.diff(factor, field), deep=False)
     return factor
@@ -304,11 +337,14 @@ def canonical(expr: sp.Expr) -> sp.Expr:
     """Logarithms of special functions as functions of their own, arguments over one denominator, equal bases joined."""
     expr = expr.replace(
         lambda e: isinstance(e, SPECIAL) and not e.args[0].has(*SPECIAL),
-        lambda e: e.func(sp.together(sp.expand(e.args[0]))),
+        lambda e: with_arguments(e, lambda a: sp.together(sp.expand(a))),
     )
     expr = expr.replace(lambda e: isinstance(e, sp.log) and isinstance(e.args[0], H), lambda e: LogH(e.args[0].args[0]))
     expr = expr.replace(
         lambda e: isinstance(e, sp.log) and isinstance(e.args[0], TwoCosh), lambda e: Log2Cosh(e.args[0].args[0])
+    )
+    expr = expr.replace(
+        lambda e: isinstance(e, sp.log) and isinstance(e.args[0], Pieces), lambda e: LogPieces(*e.args[0].args)
     )
     return expr.replace(lambda e: isinstance(e, sp.Mul), _joined)
 

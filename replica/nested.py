@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import sympy as sp
 
 from replica.ansatz import Leaf, Node, PairClass, Path, anchors_of, multiplicity
-from replica.expr import Average, SiteSum, Step, canonical, field_derivative
+from replica.expr import SINGULAR, Average, SiteSum, canonical, field_derivative
 from replica.fields import FieldTree, leaf_species
 
 Mark = tuple[tuple[int, int], ...]
@@ -83,7 +83,7 @@ class NestedAverage:
             noise = sp.Symbol(f"{fields.label}noise")
             residual = sp.expand(fields.diagonal - state.covariance(leaf.species, leaf.species))
             factor = Average(self.factor(leaf, field + noise), noise, residual)
-        if factor.has(Step):
+        if factor.has(*SINGULAR):
             return field_derivative(factor, field, order).subs(field, mean)
         return factor.subs(field, mean) * self._log_derivatives(leaf, factor, field, mean, order)
 

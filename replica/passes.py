@@ -22,23 +22,25 @@ from __future__ import annotations
 import sympy as sp
 
 from replica.expr import (
+    SINGULAR,
     SPECIAL,
     Average,
-    Delta,
     H,
     Log2Cosh,
     LogH,
     Mills,
     MillsExcess,
     SiteSum,
-    Step,
     TwoCosh,
+    arguments,
     slope_and_rest,
+    with_arguments,
 )
 from replica.fields import Definitions
 from replica.maximum import AtMaximum, Maximum
+from replica.pieces import SMOOTH, Pieces
 
-TILTS = (H, TwoCosh, sp.exp)
+TILTS = (H, TwoCosh, sp.exp, Pieces)
 
 
 def merge(expr: sp.Expr, definitions: Definitions) -> sp.Expr:
@@ -62,7 +64,7 @@ def _merge_here(outer: Average, definitions: Definitions) -> sp.Expr | None:
     if load is None or average.variance.has(v) or not _only_singular(rest, v):
         return None
     body = average.body.subs(y, y - load * v).replace(
-        lambda e: isinstance(e, SPECIAL), lambda e: e.func(sp.expand(e.args[0]))
+        lambda e: isinstance(e, SPECIAL), lambda e: with_arguments(e, sp.expand)
     )
     if body.has(v):
         return None
@@ -75,14 +77,14 @@ def _merge_here(outer: Average, definitions: Definitions) -> sp.Expr | None:
 
 def _only_singular(rest: sp.Expr, v: sp.Symbol) -> bool:
     """Whether the variable enters the rest through steps and deltas alone, so that its average stays elementary."""
-    return all(isinstance(f, (Step, Delta)) for f in sp.Mul.make_args(rest) if f.has(v))
+    return all(isinstance(f, SINGULAR) for f in sp.Mul.make_args(rest) if f.has(v))
 
 
 def _common_ratio(body: sp.Expr, v: sp.Symbol, y: sp.Symbol) -> sp.Expr | None:
     """``l`` if ``v`` and ``y`` enter all special functions as ``l v + y``."""
     ratios = set()
-    for node in body.atoms(*SPECIAL):
-        slope_y, slope_v = sp.diff(node.args[0], y), sp.diff(node.args[0], v)
+    for argument in {a for node in body.atoms(*SPECIAL) for a in arguments(node)}:
+        slope_y, slope_v = sp.diff(argument, y), sp.diff(argument, v)
         if slope_y == 0 and slope_v == 0:
             continue
         if slope_y == 0 or slope_y.has(v, y):
@@ -173,8 +175,8 @@ def _mirrored(term: sp.Expr, flips: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
         sign = -1 if _leading_negative(argument) else 1
         parity = -1 if isinstance(term, sp.tanh) else 1
         return (parity if sign < 0 else 1) * term.func(sign * argument)
-    if isinstance(term, (H, Mills, MillsExcess, LogH, sp.exp)):
-        return term.func(sp.expand(term.args[0].subs(flips, simultaneous=True)))
+    if isinstance(term, (H, Mills, MillsExcess, LogH, sp.exp, *SMOOTH)):
+        return with_arguments(term, lambda a: sp.expand(a.subs(flips, simultaneous=True)))
     if term.args:
         return term.func(*(_mirrored(arg, flips) for arg in term.args))
     return term.subs(flips, simultaneous=True)
@@ -225,18 +227,55 @@ def linear_arguments(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr
 
 
 def _collect(node: sp.Expr, z: sp.Symbol, inner: list[Average | AtMaximum | Maximum], found: dict) -> None:
-    if isinstance(node, SPECIAL) and node.args[0].has(z) and not node.args[0].has(*SPECIAL):
-        argument = node.args[0]
-        spread = []
-        for average in inner:
-            slope, argument = slope_and_rest(argument, average.variable)
-            if slope != 0:
-                spread.append(slope**2 * average.variance)
-        key = slope_and_rest(argument, z)
-        tilts = isinstance(node, H) and not inner
-        found[key] = (spread, tilts or found.get(key, (spread, False))[1])
+    special = isinstance(node, SPECIAL) and any(argument.has(z) for argument in arguments(node))
+    if special and not node.args[0].has(*SPECIAL):
+        for argument in arguments(node):
+            spread = []
+            for average in inner:
+                slope, argument = slope_and_rest(argument, average.variable)
+                if slope != 0:
+                    spread.append(slope**2 * average.variance)
+            key = slope_and_rest(argument, z)
+            if key[0] != 0:
+                tilts = isinstance(node, H) and not inner
+                found[key] = (spread, tilts or found.get(key, (spread, False))[1])
         return
     if isinstance(node, (Average, AtMaximum, Maximum)):
         inner = [*inner, node]
     for arg in node.args:
         _collect(arg, z, inner, found)
+
+
+def has_edges(body: sp.Expr, z: sp.Symbol) -> bool:
+    """Whether a factor with several edges depends on a variable: its kinks lie apart, and one centre is not enough."""
+    return any(len(node.edges) > 1 and any(a.has(z) for a in node.edges) for node in body.atoms(*SMOOTH))
+
+
+def edge_tilts(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr, int, sp.Expr]]:
+    """Slope and rest of every edge of a tilt in front of the body, the side that it empties, and how much.
+
+    Side +1: the weight is lost where the argument is positive; the last entry is the logarithm of that loss.
+    """
+    found = []
+    for node in sorted(_tilts_in_front(body), key=sp.default_sort_key):
+        weights = node.log_weights
+        for edge, below, above in zip(node.edges, weights, weights[1:], strict=False):
+            slope, rest = slope_and_rest(edge, z)
+            if slope != 0 and below != above:
+                side = 1 if _smaller(below, above) else -1
+                found.append((slope, rest, side, sp.oo if sp.oo in (-below, -above) else abs(above - below)))
+    return found
+
+
+def _tilts_in_front(node: sp.Expr) -> set[Pieces]:
+    if isinstance(node, Pieces):
+        return {node}
+    if isinstance(node, Average):
+        return set()
+    return set().union(*(_tilts_in_front(arg) for arg in node.args))
+
+
+def _smaller(below: sp.Expr, above: sp.Expr) -> bool:
+    """Whether the first of two log-weights is the smaller one, for positive parameters."""
+    positive = {s: sp.Dummy(positive=True) for s in (below - above).free_symbols}
+    return bool((below - above).xreplace(positive).is_negative)

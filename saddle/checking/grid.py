@@ -128,4 +128,34 @@ def _functions() -> dict[str, Callable[[Any], Any]]:
         "MillsExcess": lambda x: mills(x) - x,
         "TwoCosh": lambda x: 2.0 * np.cosh(x),
         "Log2Cosh": lambda x: np.logaddexp(x, -x),
+        **_piecewise(),
+    }
+
+
+def _piecewise() -> dict[str, Callable[..., Any]]:
+    """The family of :mod:`replica.pieces`, from differences of tails; far tails are not needed at generic points."""
+    from scipy.special import ndtr
+
+    def piece(j: int, *arguments: Any) -> Any:
+        k = len(arguments) // 2
+        low = arguments[j - 1] if j > 0 else -np.inf
+        high = arguments[j] if j < k else np.inf
+        weight = np.exp(arguments[k + j])
+        return weight * np.where(low + high > 0, ndtr(-low) - ndtr(-high), ndtr(high) - ndtr(low)) if weight else 0.0
+
+    def whole(*arguments: Any) -> Any:
+        return np.maximum(sum(piece(j, *arguments) for j in range(len(arguments) // 2 + 1)), _TINIEST)
+
+    def edge(*arguments: Any) -> Any:
+        *parameters, j = arguments
+        k, x = len(parameters) // 2, parameters[int(j) - 1]
+        jump = np.exp(parameters[k + int(j)]) - np.exp(parameters[k + int(j) - 1])
+        return jump * np.exp(-0.5 * np.square(x)) / math.sqrt(2.0 * math.pi) / whole(*parameters)
+
+    return {
+        "Pieces": whole,
+        "LogPieces": lambda *arguments: np.log(whole(*arguments)),
+        "Edge": edge,
+        "EdgeExcess": lambda *arguments: edge(*arguments) - arguments[int(arguments[-1]) - 1],
+        "Share": lambda *arguments: piece(int(arguments[-1]), *arguments[:-1]) / whole(*arguments[:-1]),
     }

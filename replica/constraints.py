@@ -1,0 +1,148 @@
+r"""Constraints beyond the threshold: a window, its complement, and errors that cost something instead of everything.
+
+A constraint that is constant between edges says where they are and which intervals it allows (:class:`Regions`); hard, a
+forbidden interval has weight 0, at inverse temperature :math:`\beta` it has :math:`e^{-\beta}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from sympy import Expr, Symbol
+
+
+class Regions(Protocol):
+    """A constraint that allows some intervals of the stability and forbids the others."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parameters(self) -> tuple[str, ...]: ...
+
+    @property
+    def even(self) -> bool: ...
+
+    @property
+    def harder(self) -> int: ...
+
+    @property
+    def positive(self) -> tuple[str, ...]: ...
+
+    def edges(self, parameters: Mapping[str, Symbol]) -> tuple[Expr, ...]:
+        """Where the intervals meet, in rising order."""
+        ...
+
+    @property
+    def allowed(self) -> tuple[bool, ...]:
+        """Which intervals are allowed, from below."""
+        ...
+
+    def implies(self, inner: dict[str, float], outer: dict[str, float]) -> bool:
+        """Whether a pattern that fulfils the constraint at ``inner`` does so with room to spare at ``outer``."""
+        ...
+
+
+def piecewise(constraint: Regions, fld: Expr, parameters: Mapping[str, Symbol], log_weight: Expr) -> Expr:
+    """The factor with this logarithm of the weight of what is forbidden."""
+    import sympy as sp
+
+    from replica.pieces import Steps
+
+    weights = (sp.Integer(0) if allowed else log_weight for allowed in constraint.allowed)
+    return Steps(*(fld - edge for edge in constraint.edges(parameters)), *weights)
+
+
+@dataclass(frozen=True)
+class Window:
+    r"""The stability is small, :math:`\theta(\kappa - |\Delta|)`: a higher margin is a smaller window."""
+
+    name: str = "window"
+    parameters: tuple[str, ...] = ("kappa",)
+    even: bool = True
+    harder: int = -1
+    positive: tuple[str, ...] = ("kappa",)
+    allowed: tuple[bool, ...] = (False, True, False)
+
+    def edges(self, parameters: Mapping[str, Symbol]) -> tuple[Expr, ...]:
+        r""":math:`\mp\kappa`."""
+        return -parameters["kappa"], parameters["kappa"]
+
+    def factor(self, fld: Expr, parameters: dict[str, Symbol]) -> Expr:
+        r""":math:`\theta(\kappa - |\Delta|)`."""
+        from sympy import S
+
+        return piecewise(self, fld, parameters, S.NegativeInfinity)
+
+    def implies(self, inner: dict[str, float], outer: dict[str, float]) -> bool:
+        """Whether the first window is the smaller one."""
+        return inner["kappa"] < outer["kappa"]
+
+
+@dataclass(frozen=True)
+class OutsideWindow:
+    r"""The stability is large in size, :math:`\theta(|\Delta| - \kappa)` (the u-function)."""
+
+    name: str = "u-function"
+    parameters: tuple[str, ...] = ("kappa",)
+    even: bool = True
+    harder: int = 1
+    positive: tuple[str, ...] = ("kappa",)
+    allowed: tuple[bool, ...] = (True, False, True)
+
+    def edges(self, parameters: Mapping[str, Symbol]) -> tuple[Expr, ...]:
+        r""":math:`\mp\kappa`."""
+        return -parameters["kappa"], parameters["kappa"]
+
+    def factor(self, fld: Expr, parameters: dict[str, Symbol]) -> Expr:
+        r""":math:`\theta(|\Delta| - \kappa)`."""
+        from sympy import S
+
+        return piecewise(self, fld, parameters, S.NegativeInfinity)
+
+    def implies(self, inner: dict[str, float], outer: dict[str, float]) -> bool:
+        """Whether the first excluded interval is the larger one."""
+        return inner["kappa"] > outer["kappa"]
+
+
+@dataclass(frozen=True)
+class ErrorCounting:
+    r"""A constraint whose violation costs 1, at inverse temperature :math:`\beta`: :math:`\chi + e^{-\beta}(1 - \chi)`."""
+
+    hard: Regions
+
+    @property
+    def name(self) -> str:
+        """The name of the hard constraint, softened."""
+        return f"soft {self.hard.name}"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Those of the hard constraint and the inverse temperature."""
+        return (*self.hard.parameters, "beta")
+
+    @property
+    def even(self) -> bool:
+        """Whether the factor is even in the stability."""
+        return self.hard.even
+
+    @property
+    def harder(self) -> int:
+        """The sign of a change of the margin that makes the constraint harder."""
+        return self.hard.harder
+
+    @property
+    def positive(self) -> tuple[str, ...]:
+        """Parameters that must be positive."""
+        return (*self.hard.positive, "beta")
+
+    def factor(self, fld: Expr, parameters: dict[str, Symbol]) -> Expr:
+        r""":math:`e^{-\beta}` where the hard constraint is violated, else 1."""
+        return piecewise(self.hard, fld, parameters, -parameters["beta"])
+
+    def implies(self, inner: dict[str, float], outer: dict[str, float]) -> bool:
+        """Never: at a finite temperature some patterns of the reference are violated."""
+        return False
