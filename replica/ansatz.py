@@ -78,6 +78,8 @@ class Ansatz:
         Overlaps that the conditioning problem determines.
     multiplicities : tuple of str
         Symbols that stay in the limit (``m``, ``y``): parameters of the problem.
+    zero : tuple of (key, name)
+        Overlaps that vanish by a symmetry of the model: no variables, no order parameters.
     """
 
     name: str
@@ -90,6 +92,7 @@ class Ansatz:
     reference: str = ""
     given: tuple[tuple[str, str], ...] = ()
     multiplicities: tuple[str, ...] = ()
+    zero: tuple[tuple[Key, str], ...] = ()
 
     def prefix(self, species: str) -> str:
         """The prefix of a species' constraint parameters."""
@@ -98,6 +101,14 @@ class Ansatz:
     def names(self) -> dict[Key, str]:
         """Overlap names by key, in the order of their declaration."""
         return {(node, *_pair(a, b)): name for (node, a, b), name in self.overlaps}
+
+    def zero_names(self) -> dict[Key, str]:
+        """The names of the overlaps that vanish by symmetry, by key."""
+        return {(node, *_pair(a, b)): name for (node, a, b), name in self.zero}
+
+    def counts(self) -> dict[Key, Expr]:
+        """Number of replica pairs of every overlap that does not vanish by symmetry."""
+        return {key: count for key, count in pair_counts(self.tree).items() if key not in self.zero_names()}
 
     def conjugate_names(self) -> dict[Key, str]:
         """Conjugate names by key."""
@@ -205,7 +216,7 @@ def pair_counts(tree: Node) -> dict[Key, Expr]:
 
 def check_tree(ansatz: Ansatz) -> None:
     """Refuse a tree whose declaration is inconsistent, with one sentence."""
-    counts, names = pair_counts(ansatz.tree), ansatz.names()
+    counts, names = ansatz.counts(), ansatz.names()
     if missing := [key for key in counts if key not in names]:
         raise UnsupportedAnsatz(f"The ansatz {ansatz.name} gives no name to the overlap {missing[0]}.")
     if unknown := [key for key in names if key not in counts]:

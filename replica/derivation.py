@@ -19,6 +19,7 @@ from functools import cached_property, lru_cache
 import sympy as sp
 
 from replica import zoo
+from replica.adaptation import adapt
 from replica.ansatz import (
     Ansatz,
     Key,
@@ -29,7 +30,6 @@ from replica.ansatz import (
     multiplicity,
     nodes_along,
     pair_classes,
-    pair_counts,
 )
 from replica.determinant import log_determinant
 from replica.errors import InputError
@@ -41,7 +41,7 @@ from replica.model import Model
 from replica.nested import Mark, NestedAverage, copies_of_group, pair_marks, simplest_pair
 from replica.passes import merge, mirror, pin
 from replica.steps import steps_of
-from replica.teacher import ansatz_of, label_factor
+from replica.teacher import label_factor
 
 
 def derive(model: Model | str, ansatz: Ansatz | str) -> FreeEntropy:
@@ -65,7 +65,7 @@ def derive(model: Model | str, ansatz: Ansatz | str) -> FreeEntropy:
         raise InputError(f"A model is a replica.Model or the name of one, not a {type(model).__name__}.")
     if not isinstance(ansatz, Ansatz):
         raise InputError(f"An ansatz is a replica.Ansatz or the name of one, not a {type(ansatz).__name__}.")
-    return _derive(model, ansatz_of(model, ansatz))
+    return _derive(model, adapt(model, ansatz))
 
 
 @lru_cache(maxsize=32)
@@ -121,7 +121,7 @@ class Derivation:
 
     def __init__(self, model: Model, ansatz: Ansatz) -> None:
         self.model, self.ansatz = model, ansatz
-        self.counts = pair_counts(ansatz.tree)
+        self.counts = ansatz.counts()
         self.overlaps = {key: sp.Symbol(name) for key, name in ansatz.names().items()}
         self.conjugates = {key: sp.Symbol(name) for key, name in ansatz.conjugate_names().items()}
         self.classes = pair_classes(ansatz.tree)
@@ -178,14 +178,15 @@ class Derivation:
         for path, leaf in self.leaves.items():
             node = nodes_along(self.ansatz.tree, path)[-1]
             key = (node.name, leaf.species, leaf.species)
-            if leaf.anchor or key not in self.counts or node.name in found:
+            name = {**self.ansatz.names(), **self.ansatz.zero_names()}.get(key)
+            if leaf.anchor or name is None or node.name in found:
                 continue
             fields = self.energetic.nested.fields
             if self.model.weights.discrete:
                 weights = self.weights.replicon(path)
             else:
                 weights = (fields.diagonal - fields.at(path).covariance(leaf.species, leaf.species)) ** 2
-            found[node.name] = Replicon(self.overlaps[key].name, self.energetic.replicon(path), weights)
+            found[node.name] = Replicon(name, self.energetic.replicon(path), weights)
         return found
 
     def definitions(self) -> Definitions:

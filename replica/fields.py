@@ -189,7 +189,11 @@ class FieldTree:
 
     def _variable(self, node: Node, s: str, cov: sp.Expr, below: list[str], state: FieldState) -> FieldState:
         explained = state.covariance(s, s)
-        variance = self.definitions.name(f"v_{node.name}_{s}", self.definitions.expand(cov - explained))
+        left = self.definitions.expand(cov - explained)
+        # a difference with a product in it is computed once, and known to a solver without cancellation
+        products = explained.is_polynomial() and sp.total_degree(explained) > 1
+        name = self.definitions.always if products else self.definitions.name
+        variance = name(f"v_{node.name}_{s}", left)
         if variance == 0:
             return state
         if self.diagonal is not None:

@@ -15,6 +15,7 @@ import sympy as sp
 
 from replica.ansatz import conjugate
 from replica.expr import Average, Delta, Mills, Step, slope_and_rest
+from replica.pieces import SMOOTH
 
 if TYPE_CHECKING:
     from replica.free_entropy import FreeEntropy
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 def limit_load(free_entropy: FreeEntropy) -> sp.Expr | None:
     r"""Return the load at which the one free overlap reaches 1, as a closed form in the constraint's parameters.
 
-    None for more than one overlap.
+    None for more than one overlap, and for a constraint that does not harden to a half line.
     """
     names = [op.symbol for op in free_entropy.order_parameters]
-    if len(names) != 1:
+    if len(names) != 1 or not _hardens(free_entropy.energetic_pairs[names[0]]):
         return None
     epsilon = sp.Symbol("epsilon", positive=True)
     definitions = free_entropy.definitions_object()
@@ -40,6 +41,12 @@ def limit_load(free_entropy: FreeEntropy) -> sp.Expr | None:
         return _missing_overlap(weights, sp.Symbol(conjugate(names[0]))) ** 2 / strength
     conjugate_limit = sp.cancel(weights.subs(sp.Symbol(names[0]), 1 - epsilon) * epsilon**2)
     return sp.simplify(sp.limit(conjugate_limit, epsilon, 0)) / strength
+
+
+def _hardens(energetic: sp.Expr) -> bool:
+    """Whether all that is averaged are Mills ratios: other factors need a limit of their own."""
+    averages = energetic.atoms(Average)
+    return len(averages) == 1 and not energetic.has(*SMOOTH) and energetic.has(Mills)
 
 
 def _missing_overlap(weights: sp.Expr, qhat: sp.Symbol) -> sp.Expr:

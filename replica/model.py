@@ -7,6 +7,7 @@ compared and written into the recipe of a compiled kernel.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -78,7 +79,11 @@ class SphericalWeights:
 
 
 class Constraint(Protocol):
-    """What a pattern asks of the stability; ``parameters`` are its symbols."""
+    """What a pattern asks of the stability; ``parameters`` are its symbols.
+
+    Optional attributes: ``even`` (the factor is even in the stability; default False), ``harder`` (the sign of a change of
+    the first parameter that makes it harder; default +1) and ``positive`` (parameters that must be positive).
+    """
 
     @property
     def name(self) -> str: ...
@@ -101,6 +106,14 @@ class Threshold:
 
     name: str = "threshold"
     parameters: tuple[str, ...] = ("kappa",)
+    even: bool = False
+    harder: int = 1
+    positive: tuple[str, ...] = ()
+    allowed: tuple[bool, ...] = (False, True)
+
+    def edges(self, parameters: Mapping[str, Symbol]) -> tuple[Expr, ...]:
+        """The margin."""
+        return (parameters["kappa"],)
 
     def factor(self, fld: Expr, parameters: dict[str, Symbol]) -> Expr:
         r""":math:`\theta(\Delta - \kappa)`."""
@@ -129,6 +142,7 @@ class Perceptron:
     r"""A single unit: the fields :math:`w \cdot \xi / \sqrt N` have the overlap as covariance."""
 
     name: str = "perceptron"
+    odd: bool = True
 
     def covariance(self, overlap: Expr) -> Expr:
         """The overlap itself."""

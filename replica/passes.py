@@ -25,6 +25,7 @@ from replica.expr import (
     SINGULAR,
     SPECIAL,
     Average,
+    Delta,
     H,
     Log2Cosh,
     LogH,

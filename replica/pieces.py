@@ -100,9 +100,9 @@ class Edge(_Family):
             return self * EdgeExcess(*self.args)
         if argindex <= k:
             return self * Edge(*self.parameters, argindex)
-        piece, l = argindex - k - 1, self.log_weights
+        piece, logs = argindex - k - 1, self.log_weights
         # the jump exp(l_j) - exp(l_{j-1}) and the norm S depend on a log-weight
-        jump = {j: 1 / (1 - sp.exp(l[j - 1] - l[j])), j - 1: 1 / (1 - sp.exp(l[j] - l[j - 1]))}
+        jump = {j: 1 / (1 - sp.exp(logs[j - 1] - logs[j])), j - 1: 1 / (1 - sp.exp(logs[j] - logs[j - 1]))}
         return self * (jump.get(piece, 0) - Share(*self.parameters, piece))
 
 
@@ -125,12 +125,12 @@ class Share(_Family):
         k, j = edge_count(self), self.index
         if argindex > k:
             return self * (int(argindex - k - 1 == j) - Share(*self.parameters, argindex - k - 1))
-        edge, l = Edge(*self.parameters, argindex), self.log_weights
+        edge, logs = Edge(*self.parameters, argindex), self.log_weights
         # the border of this piece moves, by its weight over the jump there
         if argindex == j:
-            own = -1 / (1 - sp.exp(l[j - 1] - l[j]))
+            own = -1 / (1 - sp.exp(logs[j - 1] - logs[j]))
         elif argindex == j + 1:
-            own = -1 / (1 - sp.exp(l[j + 1] - l[j]))
+            own = -1 / (1 - sp.exp(logs[j + 1] - logs[j]))
         else:
             own = sp.Integer(0)
         return edge * (self + own)

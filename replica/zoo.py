@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from replica.ansatz import Ansatz, Leaf, Node
+from replica.constraints import OutsideWindow, Window
 from replica.errors import InputError
 from replica.model import BinaryWeights, Model, SphericalWeights
 from replica.user_files import from_file, is_file_name
@@ -32,6 +33,26 @@ def teacher_student() -> Model:
         BinaryWeights(),
         description="weights +-1, patterns labelled by a teacher of the same kind, every stability at least kappa",
         teacher=True,
+    )
+
+
+def symmetric_binary_perceptron() -> Model:
+    """Return the symmetric binary perceptron: weights +-1, stabilities inside a window (Aubin, Perkins & Zdeborova 2019)."""
+    return Model(
+        "symmetric-binary-perceptron",
+        BinaryWeights(),
+        constraint=Window(),
+        description="weights +-1, every stability at most kappa in size",
+    )
+
+
+def u_function_perceptron() -> Model:
+    """Return the u-function perceptron: weights +-1, stabilities outside a window (Aubin, Perkins & Zdeborova 2019)."""
+    return Model(
+        "u-function-perceptron",
+        BinaryWeights(),
+        constraint=OutsideWindow(),
+        description="weights +-1, every stability at least kappa in size",
     )
 
 
@@ -90,6 +111,8 @@ MODELS: dict[str, Callable[[], Model]] = {
     "binary-perceptron": binary_perceptron,
     "spherical-perceptron": spherical_perceptron,
     "teacher-student": teacher_student,
+    "symmetric-binary-perceptron": symmetric_binary_perceptron,
+    "u-function-perceptron": u_function_perceptron,
 }
 
 ANSATZE: dict[str, Callable[[], Ansatz]] = {"rs": rs, "1rsb": one_rsb, "franz-parisi": franz_parisi}

@@ -21,7 +21,9 @@ from sympy.printing.pycode import PythonCodePrinter
 
 from replica.expr import Average, H, Log2Cosh, LogH, Mills, MillsExcess, Step, TwoCosh, canonical, slope_and_rest
 from replica.maximum import AtMaximum, Maximum, half_line
-from replica.passes import absorb, linear_arguments
+from replica.passes import absorb, has_edges, linear_arguments
+from replica.pieces import SMOOTH, Edge, EdgeExcess, LogPieces, Pieces, Share, edge_count
+from saddle.centres import emit_centres, emit_node
 from saddle.maximisers import maximiser_source
 from saddle.tilts import log_tilt, outermost, outermost_averages, split_tilts, tilts_as_exponentials
 
@@ -35,7 +37,10 @@ the real axis by an angle ``a`` the weight around a centre at distance ``c`` gro
 that a given accuracy needs a smaller step the farther the centre is: these keep the error of a centre at 0."""
 _NO_VARIANCE = 1e-280
 """Variance below which a variable is fixed (its inverse would overflow)."""
-_LOG_OF = {H: LogH, TwoCosh: Log2Cosh}
+_LOG_OF = {H: LogH, TwoCosh: Log2Cosh, Pieces: LogPieces}
+_SPECIAL = (*_GAUSSIAN_TAIL, *_ISING, *SMOOTH)
+_ROUTINES = {1: "one_edge", 2: "two_edges"}
+"""Routines for piecewise constant factors by the number of edges."""
 
 
 @dataclass
@@ -75,6 +80,9 @@ class _Printer(PythonCodePrinter):
 
     def _print_exp(self, expr: sp.exp) -> str:
         return f"math.exp({self._print(expr.args[0])})"
+
+    def _print_NegativeInfinity(self, expr: sp.Expr) -> str:
+        return "(-math.inf)"
 
     def _print_Symbol(self, expr: sp.Symbol) -> str:
         return f"_{expr.name}"
@@ -148,7 +156,7 @@ class KernelWriter:
             top.add(f"{text(symbol)} = {text(definition)}")
             top.symbols.add(symbol)
         self._emit_outputs()
-        loops = any(expr.has(Average, AtMaximum, Maximum, *_GAUSSIAN_TAIL, *_ISING) for expr in self.outputs)
+        loops = any(expr.has(Average, AtMaximum, Maximum, *_SPECIAL) for expr in self.outputs)
         head = [
             *self.helpers,
             "",
@@ -156,7 +164,7 @@ class KernelWriter:
             *(["@_compiled"] if loops else []),
             f"def {self.name}(p, S, C, origin, quarter_step, reach, out):",
         ]
-        return "\n".join(head + top.lines) + "\n"
+        return "\n".join(head + (top.lines or ["    return"])) + "\n"
 
     def _emit_outputs(self) -> None:
         for index, symbol in enumerate(self._values()):
@@ -243,7 +251,7 @@ class KernelWriter:
             self._emit_loop(loop)
         return {average: name for loop in loops.values() for average, name in loop.averages.items()}
 
-    def _define(self, expr: sp.Expr, hint: str) -> sp.Expr:
+    def define(self, expr: sp.Expr, hint: str) -> sp.Expr:
         """A name for an expression, assigned at the outermost depth where its symbols exist."""
         if expr.is_Atom:
             return expr
@@ -270,15 +278,18 @@ class KernelWriter:
         replacements, reduced = sp.cse(exprs, symbols=(self._fresh("x") for _ in iter(int, 1)), list=True)
         renamed: dict[sp.Symbol, sp.Expr] = {}
         for symbol, expr in replacements:
-            renamed[symbol] = self._define(expr.xreplace(renamed), "x")
-        return [self._define(expr.xreplace(renamed), "y") for expr in reduced]
+            renamed[symbol] = self.define(expr.xreplace(renamed), "x")
+        return [self.define(expr.xreplace(renamed), "y") for expr in reduced]
 
     def _emit_loop(self, loop: Loop) -> None:
         z, tag = loop.variable, self._fresh("k").name
         outer = self.scopes[-1]
         bodies = {name: average.body.xreplace({Step(z): sp.Integer(1)}) for average, name in loop.averages.items()}
+        several = not loop.half and any(has_edges(body, z) for body in bodies.values())
         if loop.half:
             self._emit_half_window(loop, tag)
+        elif several:
+            emit_centres(self, loop, tag)
         else:
             self._emit_window(loop, tag)
         inner = Scope(len(self.scopes))
@@ -287,6 +298,8 @@ class KernelWriter:
             inner.add(f"down_{tag} = C[i_{tag}] - S[i_{tag}]")
             inner.add(f"{text(z)} = sd_{tag} * math.exp((i_{tag} - origin) * quarter_step - down_{tag})")
             stretch = f"{text(z)} * (1.0 + down_{tag})"
+        elif several:
+            stretch = emit_node(inner, text(z), tag)
         else:
             inner.add(f"{text(z)} = centre_{tag} + span_{tag} * S[i_{tag}]")
             stretch = f"C[i_{tag}]"
@@ -327,14 +340,18 @@ class KernelWriter:
         local = self.scopes[-1].symbols
         arguments: dict[tuple[type, sp.Expr], set[type]] = {}
         for expr in exprs:
-            for node in sorted(expr.atoms(*_GAUSSIAN_TAIL, *_ISING), key=sp.default_sort_key):
+            for node in sorted(expr.atoms(*_SPECIAL), key=sp.default_sort_key):
                 family: type = H if isinstance(node, _GAUSSIAN_TAIL) else TwoCosh
-                arguments.setdefault((family, node.args[0]), set()).add(_LOG_OF.get(node.func, node.func))
+                key = (Pieces, sp.Tuple(*node.parameters)) if isinstance(node, SMOOTH) else (family, node.args[0])
+                arguments.setdefault(key, set()).add(_LOG_OF.get(node.func, node.func))
         names: dict[sp.Expr, sp.Symbol] = {}
         for (family, argument), used in sorted(arguments.items(), key=_inner_first):
             known = {k: v for scope in self.scopes for k, v in scope.special.get(argument, {}).items()}
+            if family is Pieces:
+                names |= known or self._call_pieces(argument, local)
+                continue
             if not used <= {node.func for node in known}:
-                value = self._define(self._linear(argument.xreplace(names), local), "a")
+                value = self.define(self._linear(argument.xreplace(names), local), "a")
                 known = self._call(family, argument, value, used)
             names |= known
         return names
@@ -345,7 +362,7 @@ class KernelWriter:
         if len(variables) != 1 or sp.diff(argument, variables[0]).has(variables[0]):
             return argument
         slope, rest = slope_and_rest(argument, variables[0])
-        return self._define(slope, "b") * variables[0] + self._define(sp.factor_terms(rest), "a")
+        return self.define(slope, "b") * variables[0] + self.define(sp.factor_terms(rest), "a")
 
     def _call(self, family: type, argument: sp.Expr, value: sp.Expr, used: set[type]) -> dict[sp.Expr, sp.Symbol]:
         scope = self._scope_of(value)
@@ -368,7 +385,7 @@ class KernelWriter:
     def _emit_half_window(self, loop: Loop, tag: str) -> None:
         r"""The range of a loop over positive values, :math:`z = \sigma\, e^{t - e^{-t}}`, as statements before it."""
         scope = self.scopes[-1]
-        variance = text(self._define(loop.variance, "v"))
+        variance = text(self.define(loop.variance, "v"))
         for line in (
             f"half_{tag} = 0.0",
             f"sd_{tag} = 0.0",
@@ -385,22 +402,29 @@ class KernelWriter:
             f"    norm_{tag} = mesh_{tag} / (2.5066282746310002 * sd_{tag})",
         ):
             scope.add(line)
+    def _call_pieces(self, parameters: sp.Tuple, local: set[sp.Symbol]) -> dict[sp.Expr, sp.Symbol]:
+        """One call for everything about a piecewise constant factor with these edges and log-weights."""
+        k = edge_count(Pieces(*parameters))
+        edges = [self.define(self._linear(edge, local), "a") for edge in parameters[:k]]
+        values = [*edges, *parameters[k:]]
+        functions = [
+            LogPieces(*parameters),
+            *(Edge(*parameters, j) for j in range(1, k + 1)),
+            *(EdgeExcess(*parameters, j) for j in range(1, k + 1)),
+            *(Share(*parameters, j) for j in range(k + 1)),
+        ]
+        names = {function: self._fresh("piece") for function in functions}
+        scope = self._scope_of(sp.Tuple(*values))
+        scope.add(f"{', '.join(map(text, names.values()))} = {_ROUTINES[k]}({', '.join(map(text, values))})")
+        scope.symbols.update(names.values())
+        scope.special[parameters] = dict(names)
+        return dict(names)
 
     def _emit_window(self, loop: Loop, tag: str) -> None:
         """Centre, width and range of the nodes of a loop, as statements before it."""
         scope = self.scopes[-1]
-        variance = self._define(loop.variance, "v")
-        lines = [
-            f"half_{tag} = 0.0",
-            f"sd_{tag} = 0.0",
-            f"norm_{tag} = math.nan",
-            f"if {text(variance)} > {_NO_VARIANCE}:",
-            f"    half_{tag} = 0.5 / {text(variance)}",
-            f"    sd_{tag} = math.sqrt({text(variance)})",
-            f"bulk_{tag} = 0.0",
-        ]
-        for line in lines:
-            scope.add(line)
+        variance = self.emit_deviation(loop, tag)
+        scope.add(f"bulk_{tag} = 0.0")
         kinks: dict[tuple, bool] = {}
         for average in loop.averages:
             for slope, rest, spread, tilting in linear_arguments(average.body, loop.variable):
@@ -443,10 +467,25 @@ class KernelWriter:
         ):
             scope.add(line)
 
+    def emit_deviation(self, loop: Loop, tag: str) -> sp.Expr:
+        """Variance and standard deviation of a loop; a variance too small to be inverted is none."""
+        scope = self.scopes[-1]
+        variance = self.define(loop.variance, "v")
+        for line in (
+            f"half_{tag} = 0.0",
+            f"sd_{tag} = 0.0",
+            f"norm_{tag} = math.nan",
+            f"if {text(variance)} > {_NO_VARIANCE}:",
+            f"    half_{tag} = 0.5 / {text(variance)}",
+            f"    sd_{tag} = math.sqrt({text(variance)})",
+        ):
+            scope.add(line)
+        return variance
+
     def _emit_tilt(self, tag: str, slope: sp.Expr, rest: sp.Expr, variance: sp.Expr) -> None:
         """Where a factor ``H(b z + a)`` moves the mass: where it is small it is a Gaussian, whose product has this mode."""
         scope = self.scopes[-1]
-        b, a = self._define(slope, "b"), self._define(rest, "a")
+        b, a = self.define(slope, "b"), self.define(rest, "a")
         scope.add(f"if {text(a)} > 0.0:")
         scope.add(f"    gain_{tag} = {text(b)} * {text(variance)}")
         scope.add(f"    mode_{tag} = -{text(a)} * gain_{tag} / (1.0 + {text(b)} * gain_{tag})")
@@ -455,8 +494,8 @@ class KernelWriter:
 
     def _emit_kink(self, tag: str, slope: sp.Expr, rest: sp.Expr, spread: sp.Expr) -> None:
         scope = self.scopes[-1]
-        b, a = self._define(slope, "b"), self._define(rest, "a")
-        smear = f"math.sqrt(1.0 + {text(self._define(spread, 's'))})" if spread != 0 else "1.0"
+        b, a = self.define(slope, "b"), self.define(rest, "a")
+        smear = f"math.sqrt(1.0 + {text(self.define(spread, 's'))})" if spread != 0 else "1.0"
         lines = [
             f"root_{tag} = -{text(a)} / {text(b)}",
             f"kink_{tag} = max({smear} / abs({text(b)}), {_SHARPEST} * sd_{tag})",

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from saddle.special import _compiled, log_h_mills_excess
 
 _LOG_SQRT_2PI = 0.9189385332046727
@@ -86,10 +88,7 @@ def one_edge(x: float, l0: float, l1: float) -> tuple[float, float, float, float
     top = max(l0, l1)
     lighter, log_lighter = (l0 - top, log_below) if l0 < l1 else (l1 - top, log_above)
     missing = math.expm1(lighter) * math.exp(log_lighter)
-    if missing > -0.5:
-        log_s = top + math.log1p(missing)
-    else:
-        log_s = _log_sum(l0 + log_below, l1 + log_above)
+    log_s = top + math.log1p(missing) if missing > -0.5 else _log_sum(l0 + log_below, l1 + log_above)
     p0, p1 = math.exp(l0 + log_below - log_s), math.exp(l1 + log_above - log_s)
     edge = -math.expm1(l0 - l1) * mills * p1 if l0 < l1 else math.expm1(l1 - l0) * mills_below * p0
     return log_s, edge, p1 * excess - p0 * excess_below, p0, p1
@@ -111,10 +110,7 @@ def two_edges(
         missing += math.expm1(l1 - top) * math.exp(log_mid)
     if l2 < top:
         missing += math.expm1(l2 - top) * math.exp(log_high)
-    if missing > -0.5:
-        log_s = top + math.log1p(missing)
-    else:
-        log_s = _log_sum(_log_sum(l0 + log_low, l2 + log_high), l1 + log_mid)
+    log_s = top + math.log1p(missing) if missing > -0.5 else _log_sum(_log_sum(l0 + log_low, l2 + log_high), l1 + log_mid)
     p0, p1, p2 = math.exp(l0 + log_low - log_s), math.exp(l1 + log_mid - log_s), math.exp(l2 + log_high - log_s)
     # the density at an edge over the heavier of the two pieces beside it
     edge_a = -math.expm1(l0 - l1) * rate_a * p1 if l0 < l1 else math.expm1(l1 - l0) * mills_low * p0
@@ -125,7 +121,7 @@ def two_edges(
 
 
 @_compiled
-def spread_node(goal: float, z: float, centres: object, widths: object, count: int) -> tuple[float, float]:
+def spread_node(goal: float, z: float, centres: np.ndarray, widths: np.ndarray, count: int) -> tuple[float, float]:
     r"""Return ``z`` with :math:`\sum_k \mathrm{asinh}\,[(z - c_k)/2 w_k]` equal to ``goal``, and :math:`dz/dt` there.
 
     The sum rises with a slope between neighbours' slopes: Newton's method from the previous node needs two or three steps.
@@ -134,9 +130,9 @@ def spread_node(goal: float, z: float, centres: object, widths: object, count: i
     for _ in range(60):
         miss, density = -goal, 0.0
         for k in range(count):
-            x = (z - centres[k]) / (2.0 * widths[k])  # type: ignore[index]
+            x = (z - centres[k]) / (2.0 * widths[k])
             miss += math.asinh(x)
-            density += 1.0 / (2.0 * widths[k] * math.sqrt(1.0 + x * x))  # type: ignore[index]
+            density += 1.0 / (2.0 * widths[k] * math.sqrt(1.0 + x * x))
         move = miss / density
         # far from the solution a step of the logarithm may overshoot a centre: one unit of t at a time
         if abs(miss) > 1.0:

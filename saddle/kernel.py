@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from replica.ansatz import Ansatz
     from replica.model import Model
 
-_SHAPING = ("codegen.py", "kernel.py", "kernel_source.py", "maximisers.py", "special.py", "tilts.py")
+_SHAPING = tuple(
+    f"{name}.py"
+    for name in ("centres", "codegen", "edges", "kernel", "kernel_source", "maximisers", "special", "tilts")
+)
 
 
 def cache_folder() -> Path:

@@ -23,13 +23,17 @@ from replica.hard_limit import limit_load
 from replica.passes import log_sums
 from replica.sat_limit import SatLimit, limit_replicon, sat_limit
 from replica.teacher import nishimori
-from saddle import special
+from saddle import edges, special
 from saddle.codegen import KernelWriter
 
 if TYPE_CHECKING:
     from replica.ansatz import Ansatz
     from replica.free_entropy import FreeEntropy
     from replica.model import Model
+
+
+_LEFT_OUT = ("__future__", "saddle.special")
+"""Modules that a kernel module does not import."""
 
 
 def kernel_source(model: Model, ansatz: Ansatz) -> str:
@@ -49,10 +53,9 @@ def render(free_entropy: FreeEntropy) -> str:
 
 def _special_source() -> str:
     """The special functions without docstrings, so that a kernel module stands alone."""
-    tree = ast.parse(inspect.getsource(special))
     body = []
-    for node in tree.body:
-        if isinstance(node, ast.Expr) or (isinstance(node, ast.ImportFrom) and node.module == "__future__"):
+    for node in (node for module in (special, edges) for node in ast.parse(inspect.getsource(module)).body):
+        if isinstance(node, ast.Expr) or (isinstance(node, ast.ImportFrom) and node.module in _LEFT_OUT):
             continue
         if isinstance(node, ast.FunctionDef) and isinstance(node.body[0], ast.Expr):
             node.body = node.body[1:]
@@ -137,10 +140,13 @@ class Layout:
             "nishimori": nishimori(self.f.model, self.ansatz),
             "limit_replicon": limit_replicon(self.f) is not None,
             "sat_limit": self._sat_meta(),
+            "zero": list(self.ansatz.zero_names().values()),
         }
 
     def _replicons(self) -> dict[str, tuple[sp.Expr, sp.Expr]]:
-        return {r.overlap: (r.energetic, r.weights) for r in self.f.replicons.values() if r.overlap in self.active}
+        # an overlap that vanishes by symmetry has a replicon like any other; in a conditioned problem it is the reference's
+        known = {*self.active, *(() if self.ansatz.reference else self.ansatz.zero_names().values())}
+        return {r.overlap: (r.energetic, r.weights) for r in self.f.replicons.values() if r.overlap in known}
 
     def writers(self) -> list[KernelWriter]:
         """The functions of the module."""

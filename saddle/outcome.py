@@ -90,7 +90,7 @@ def _observables(
         bound = setting.model.weights.distance_bound(values["distance"])
         return {"slope": -2.0 * problem.slope(state, name), "bound": bound, **learned}
     ((name, replicon),) = problem.observables(state, setting.rule)["replicons"].items()
-    overlap = state.overlaps[name]
+    overlap = state.overlaps.get(name, 0.0)
     found = {"overlap": overlap, "distance": (1.0 - overlap) / 2, "replicon": replicon, "stable": bool(replicon > 0.0)}
     return {**found, **learned}
 
@@ -109,6 +109,8 @@ def _order_parameters(problem: Problem, state: State) -> dict[str, float]:
     for name in problem.meta["given"]:
         ordered[name] = problem.given[name]
         ordered[conjugate(name)] = problem.given[conjugate(name)]
+    for name in problem.meta["zero"]:
+        ordered[name] = ordered[conjugate(name)] = 0.0
     return ordered
 
 

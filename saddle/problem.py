@@ -90,14 +90,14 @@ class State:
     @property
     def residual(self) -> float:
         """The largest undamped residual; infinite outside the domain."""
-        largest = float(np.max(np.abs(self.residuals)))
+        largest = float(np.max(np.abs(self.residuals), initial=0.0))
         return largest if math.isfinite(largest) and math.isfinite(self.free_entropy) else math.inf
 
     def solved(self, tolerance: float) -> bool:
         """Whether the relative residuals are below the tolerance, or below their own rounding error."""
         if not math.isfinite(self.residual) or self.noise > _LARGEST_NOISE:
             return False
-        return float(np.max(np.abs(self.relative))) <= max(tolerance, self.noise)
+        return float(np.max(np.abs(self.relative), initial=0.0)) <= max(tolerance, self.noise)
 
 
 class Problem:
@@ -251,7 +251,7 @@ class Problem:
             for k in self.imposed:
                 conjugates[conjugate(k)] = float(weights[1 + self._index[k]])
         left = np.array([place.remaining.get(k, 1.0) for k in self.active])
-        relative, noise = residuals, 32 * _EPS / float(np.min(left))
+        relative, noise = residuals, 32 * _EPS / float(np.min(left, initial=1.0))
         if self.discrete:
             relative = residuals / left
         if matrix is not None:

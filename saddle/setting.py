@@ -13,10 +13,10 @@ from types import ModuleType
 from typing import Any
 
 from replica import zoo
+from replica.adaptation import adapt
 from replica.ansatz import Ansatz
 from replica.errors import InputError
 from replica.model import Model
-from replica.teacher import ansatz_of
 from saddle.kernel import kernel_key, load_kernel
 from saddle.quadrature import Rule
 
@@ -43,7 +43,7 @@ class Setting:
             raise InputError(
                 f"The ansatz {ansatz.name} is derived but has no solver yet; rs and franz-parisi can be solved."
             )
-        return _known(model, ansatz_of(model, ansatz))
+        return _known(model, adapt(model, ansatz))
 
     @cached_property
     def kernel(self) -> ModuleType:

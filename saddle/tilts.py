@@ -9,6 +9,7 @@ import sympy as sp
 
 from replica.expr import Average, H, Log2Cosh, LogH, TwoCosh
 from replica.passes import TILTS
+from replica.pieces import LogPieces, Pieces
 
 
 def outermost_averages(expr: sp.Expr) -> list[Average]:
@@ -32,6 +33,8 @@ def log_tilt(tilt: sp.Expr) -> sp.Expr:
         return LogH(tilt.args[0])
     if isinstance(tilt, TwoCosh):
         return Log2Cosh(tilt.args[0])
+    if isinstance(tilt, Pieces):
+        return LogPieces(*tilt.args)
     return tilt.args[0]
 
 
@@ -51,8 +54,8 @@ def split_tilts(body: sp.Expr) -> tuple[dict[sp.Expr, sp.Expr], sp.Expr]:
 
 
 def tilts_as_exponentials(expr: sp.Expr) -> sp.Expr:
-    """``H`` and ``2 cosh`` through their logarithms, which is what the special functions return."""
-    return expr.xreplace({tilt: sp.exp(log_tilt(tilt), evaluate=False) for tilt in expr.atoms(H, TwoCosh)})
+    """Tilts through their logarithms, which is what the special functions return."""
+    return expr.xreplace({tilt: sp.exp(log_tilt(tilt), evaluate=False) for tilt in expr.atoms(H, TwoCosh, Pieces)})
 
 
 def _degree(expr: sp.Expr, tilt: sp.Expr) -> sp.Expr | None:
