@@ -22,9 +22,10 @@ from sympy.printing.pycode import PythonCodePrinter
 from replica.expr import Average, H, Log2Cosh, LogH, Mills, MillsExcess, Step, TwoCosh, canonical, slope_and_rest
 from replica.maximum import AtMaximum, Maximum, half_line
 from replica.passes import absorb, has_edges, linear_arguments
-from replica.pieces import SMOOTH, Edge, EdgeExcess, LogPieces, Pieces, Share, edge_count
+from replica.pieces import SMOOTH, LogPieces, Pieces
 from saddle.centres import emit_centres, emit_node
 from saddle.maximisers import maximiser_source
+from saddle.piecewise import call_pieces
 from saddle.tilts import log_tilt, outermost, outermost_averages, split_tilts, tilts_as_exponentials
 
 _GAUSSIAN_TAIL = (H, Mills, MillsExcess, LogH)
@@ -39,8 +40,6 @@ _NO_VARIANCE = 1e-280
 """Variance below which a variable is fixed (its inverse would overflow)."""
 _LOG_OF = {H: LogH, TwoCosh: Log2Cosh, Pieces: LogPieces}
 _SPECIAL = (*_GAUSSIAN_TAIL, *_ISING, *SMOOTH)
-_ROUTINES = {1: "one_edge", 2: "two_edges"}
-"""Routines for piecewise constant factors by the number of edges."""
 
 
 @dataclass
@@ -203,8 +202,8 @@ class KernelWriter:
         if known is None:
             free = sorted(node.body.free_symbols - node.bound, key=lambda s: s.name)
             name = self._maximiser(node, free)
-            scope = self._scope_of(sp.Tuple(*free, node.variance))
-            known = sp.Tuple(self._fresh("max"), self._fresh("site"))
+            scope = self.scope_of(sp.Tuple(*free, node.variance))
+            known = sp.Tuple(self.fresh("max"), self.fresh("site"))
             arguments = ", ".join(map(text, [*free, node.variance]))
             scope.add(f"{text(known[0])}, {text(known[1])} = {name}({arguments})")
             scope.known[key] = known
@@ -218,7 +217,7 @@ class KernelWriter:
         if key not in self.maximisers:
             self.maximisers[key] = f"{self.name}_maximiser_{len(self.maximisers) + 1}"
             z = node.variable
-            site, values = node.site if node.site else (self._fresh("site"), (0,))
+            site, values = node.site if node.site else (self.fresh("site"), (0,))
             slope = sp.diff(node.body, z)
             self.helpers.append(
                 maximiser_source(
@@ -232,7 +231,7 @@ class KernelWriter:
             )
         return self.maximisers[key]
 
-    def _fresh(self, hint: str) -> sp.Symbol:
+    def fresh(self, hint: str) -> sp.Symbol:
         """A symbol that is neither the user's nor used before."""
         self.counter += 1
         while f"{hint}{self.counter}" in self.taken:
@@ -246,7 +245,7 @@ class KernelWriter:
             for average in outermost_averages(expr):
                 key = (average.variable, average.variance, half_line(average))
                 loop = loops.setdefault(key, Loop(*key))
-                loop.averages.setdefault(average, self._fresh("acc"))
+                loop.averages.setdefault(average, self.fresh("acc"))
         for loop in loops.values():
             self._emit_loop(loop)
         return {average: name for loop in loops.values() for average, name in loop.averages.items()}
@@ -258,14 +257,14 @@ class KernelWriter:
         for scope in self.scopes:
             if expr in scope.known:
                 return scope.known[expr]
-        scope = self._scope_of(expr)
-        symbol = self._fresh(hint)
+        scope = self.scope_of(expr)
+        symbol = self.fresh(hint)
         scope.add(f"{text(symbol)} = {text(expr)}")
         scope.known[expr] = symbol
         scope.symbols.add(symbol)
         return symbol
 
-    def _scope_of(self, expr: sp.Expr) -> Scope:
+    def scope_of(self, expr: sp.Expr) -> Scope:
         needed = set(expr.free_symbols)
         for scope in self.scopes:
             needed -= scope.symbols
@@ -275,14 +274,14 @@ class KernelWriter:
 
     def _statements(self, exprs: list[sp.Expr]) -> list[sp.Expr]:
         """Common subexpressions and then the expressions, each assigned at its depth."""
-        replacements, reduced = sp.cse(exprs, symbols=(self._fresh("x") for _ in iter(int, 1)), list=True)
+        replacements, reduced = sp.cse(exprs, symbols=(self.fresh("x") for _ in iter(int, 1)), list=True)
         renamed: dict[sp.Symbol, sp.Expr] = {}
         for symbol, expr in replacements:
             renamed[symbol] = self.define(expr.xreplace(renamed), "x")
         return [self.define(expr.xreplace(renamed), "y") for expr in reduced]
 
     def _emit_loop(self, loop: Loop) -> None:
-        z, tag = loop.variable, self._fresh("k").name
+        z, tag = loop.variable, self.fresh("k").name
         outer = self.scopes[-1]
         bodies = {name: average.body.xreplace({Step(z): sp.Integer(1)}) for average, name in loop.averages.items()}
         several = not loop.half and any(has_edges(body, z) for body in bodies.values())
@@ -327,7 +326,7 @@ class KernelWriter:
         for powers, names in groups.items():
             exponent = sp.Add(*(power * log_tilt(tilt) for tilt, power in powers)).xreplace(special)
             exponent_name = self._statements([exponent])[0] if powers else sp.Integer(0)
-            weight = self._fresh("weight")
+            weight = self.fresh("weight")
             shift = f" + {text(exponent_name)}" if powers else ""
             inner.add(f"{text(weight)} = {stretch} * math.exp(-{text(z)} * {text(z)} * half_{tag}{shift})")
             values = self._statements([stripped[name][1].xreplace(special) for name in names])
@@ -348,7 +347,7 @@ class KernelWriter:
         for (family, argument), used in sorted(arguments.items(), key=_inner_first):
             known = {k: v for scope in self.scopes for k, v in scope.special.get(argument, {}).items()}
             if family is Pieces:
-                names |= known or self._call_pieces(argument, local)
+                names |= known or call_pieces(self, argument, [self._linear(a, local) for a in argument[: len(argument) // 2]])
                 continue
             if not used <= {node.func for node in known}:
                 value = self.define(self._linear(argument.xreplace(names), local), "a")
@@ -365,17 +364,17 @@ class KernelWriter:
         return self.define(slope, "b") * variables[0] + self.define(sp.factor_terms(rest), "a")
 
     def _call(self, family: type, argument: sp.Expr, value: sp.Expr, used: set[type]) -> dict[sp.Expr, sp.Symbol]:
-        scope = self._scope_of(value)
+        scope = self.scope_of(value)
         if family is TwoCosh:
-            names = [self._fresh("logc"), self._fresh("tanh")]
+            names = [self.fresh("logc"), self.fresh("tanh")]
             scope.add(f"{', '.join(map(text, names))} = log2cosh_tanh({text(value)})")
             values: dict[sp.Expr, sp.Symbol] = {Log2Cosh(argument): names[0], sp.tanh(argument): names[1]}
         elif LogH in used:
-            names = [self._fresh("logh"), self._fresh("mills"), self._fresh("excess")]
+            names = [self.fresh("logh"), self.fresh("mills"), self.fresh("excess")]
             scope.add(f"{', '.join(map(text, names))} = log_h_mills_excess({text(value)})")
             values = {LogH(argument): names[0], Mills(argument): names[1], MillsExcess(argument): names[2]}
         else:
-            names = [self._fresh("mills"), self._fresh("excess")]
+            names = [self.fresh("mills"), self.fresh("excess")]
             scope.add(f"{', '.join(map(text, names))} = mills_and_excess({text(value)})")
             values = {Mills(argument): names[0], MillsExcess(argument): names[1]}
         scope.symbols.update(names)
@@ -402,24 +401,6 @@ class KernelWriter:
             f"    norm_{tag} = mesh_{tag} / (2.5066282746310002 * sd_{tag})",
         ):
             scope.add(line)
-    def _call_pieces(self, parameters: sp.Tuple, local: set[sp.Symbol]) -> dict[sp.Expr, sp.Symbol]:
-        """One call for everything about a piecewise constant factor with these edges and log-weights."""
-        k = edge_count(Pieces(*parameters))
-        edges = [self.define(self._linear(edge, local), "a") for edge in parameters[:k]]
-        values = [*edges, *parameters[k:]]
-        functions = [
-            LogPieces(*parameters),
-            *(Edge(*parameters, j) for j in range(1, k + 1)),
-            *(EdgeExcess(*parameters, j) for j in range(1, k + 1)),
-            *(Share(*parameters, j) for j in range(k + 1)),
-        ]
-        names = {function: self._fresh("piece") for function in functions}
-        scope = self._scope_of(sp.Tuple(*values))
-        scope.add(f"{', '.join(map(text, names.values()))} = {_ROUTINES[k]}({', '.join(map(text, values))})")
-        scope.symbols.update(names.values())
-        scope.special[parameters] = dict(names)
-        return dict(names)
-
     def _emit_window(self, loop: Loop, tag: str) -> None:
         """Centre, width and range of the nodes of a loop, as statements before it."""
         scope = self.scopes[-1]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _SHAPING = tuple(
     f"{name}.py"
-    for name in ("centres", "codegen", "edges", "kernel", "kernel_source", "maximisers", "special", "tilts")
+    for name in ("centres", "codegen", "edges", "kernel", "kernel_source", "maximisers", "piecewise", "special", "tilts")
 )
 
 
