@@ -26,6 +26,7 @@ Event = Callable[[Vector, float], float]
 
 _DIFFERENCE = 1e-6
 _MOST_CORRECTIONS = 12
+_PATIENCE, _STALLED = 25, 2e-3
 _TURN = 0.5
 """Largest change of the tangent's direction in one step (its cosine is at least 1 minus this)."""
 
@@ -109,7 +110,7 @@ class Arclength:
     Parameters
     ----------
     first, longest, shortest : float
-        Steps of the arclength in the scaled unknowns.
+        Steps of the arclength; the longest grows with unknowns beyond 10, so that one that diverges ends a path soon.
     scale : float
         Size of the parameter: its changes count relative to this.
     most : int
@@ -187,9 +188,11 @@ class _Walk:
                 return self._leave(here, low if there.parameter < low else high)
             self._look_between(here, there)
             self.nodes.append(there)
+            if self._stalls():
+                return self._end("asymptote", f"Unknowns diverge while the parameter tends to {there.parameter:.6g}.")
             if self._closed(there):
                 return self._end("closed", "The path returned to its start: a closed curve of solutions.")
-            step = min(1.4 * step, self.settings.longest)
+            step = min(1.4 * step, self.settings.longest * (1.0 + 0.1 * float(np.max(np.abs(there.x)))))
         return self._end("length", f"The path has {self.settings.most} points and goes on.")
 
     def _end(self, reason: str, message: str) -> Path:
@@ -210,6 +213,11 @@ class _Walk:
 
     def _scaled(self, node: Node) -> Vector:
         return np.append(node.x, node.parameter / self.settings.scale)
+
+    def _stalls(self) -> bool:
+        """Whether many steps have not changed the parameter, in units of its size."""
+        recent = [node.parameter for node in self.nodes[-_PATIENCE:]]
+        return len(recent) == _PATIENCE and max(recent) - min(recent) < _STALLED * self.settings.scale
 
     def _closed(self, there: Node) -> bool:
         first, before = self.nodes[0], self.nodes[-2]
@@ -268,8 +276,8 @@ class _Walk:
             x=x,
             tangent=tangent,
             length=length,
-            orientation=float(np.sign(np.linalg.det(slopes[:, :-1]))),
-            border=float(np.linalg.det(np.vstack([slopes, tangent]))),
+            orientation=math.copysign(1.0, determinant(slopes[:, :-1])),
+            border=determinant(np.vstack([slopes, tangent])),
             events=events,
         )
 
@@ -349,7 +357,7 @@ def correct(
             return None
         largest = min(largest, size)
         matrix = slopes(z)
-        if matrix is None:
+        if matrix is None or not np.all(np.isfinite(matrix)):
             return None
         system = np.vstack([matrix, tangent])
         target = np.append(-values, step - tangent @ (z - base))
@@ -439,4 +447,11 @@ class EventSystem:
 def signed_singular_value(matrix: Vector) -> float:
     """The smallest singular value with the sign of the determinant: smooth, and zero where the matrix is singular."""
     values = np.linalg.svd(matrix, compute_uv=False)
-    return float(values[-1] * np.sign(np.linalg.det(matrix)))
+    return math.copysign(float(values[-1]), determinant(matrix))
+
+
+def determinant(matrix: Vector) -> float:
+    """The determinant; that of a matrix whose elimination meets only zeros is 0, without a warning."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore", under="ignore"):
+        value = float(np.linalg.det(matrix))
+    return 0.0 if math.isnan(value) else value

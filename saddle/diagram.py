@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from replica.model import Model
 from saddle.curve import Curve
-from saddle.flat_minima import ENTROPY, SLOPE, NotFound, Quantity, Touch, touch_near
+from saddle.flat_minima import ENTROPY, SLOPE, NotFound, Quantity, Touch, polish, touch_near
 from saddle.landmarks import Landmark, as_margin, margin_landscape, margin_touch, thresholds
 from saddle.reports import as_numbers as numbers
 from saddle.results import Status, Threshold
@@ -149,7 +149,7 @@ class Line:
         while known[-1][0] > load:
             there = max(load, known[-1][0] - step)
             try:
-                known.append((there, self._correct(there, known)))
+                known.append((there, self._correct(there, known, checked=there == load)))
                 step = min(1.5 * step, _LONGEST_STEP)
             except NotFound:
                 step = 0.5 * (known[-1][0] - there)
@@ -157,7 +157,8 @@ class Line:
                     return self._afresh(load, known)
         return known[-1][1]
 
-    def _correct(self, load: float, known: list[tuple[float, Touch]]) -> Touch:
+    def _correct(self, load: float, known: list[tuple[float, Touch]], checked: bool) -> Touch:
+        """The point of the line at a load, from a prediction; where it is reported, no other valley may lie lower."""
         before = known[-1][1]
         land = replace(margin_landscape(self.setting, load, self.kappa, self.tolerance), seed=before.point)
         parameter, distance = before.parameter, before.distance
@@ -166,7 +167,7 @@ class Line:
             share = (load - second) / (second - first)
             parameter += share * (before.parameter - touch.parameter)
             distance *= (before.distance / touch.distance) ** share
-        return touch_near(land, self.quantity, parameter, distance)
+        return (touch_near if checked else polish)(land, self.quantity, parameter, distance)
 
     def _afresh(self, load: float, known: list[tuple[float, Touch]]) -> Touch:
         """Without a neighbour: sought from the maximal margin downwards."""

@@ -247,7 +247,7 @@ def touch_near(land: Landscape, quantity: Quantity, parameter: float, distance: 
     """
     start = (parameter, distance)
     for _ in range(4):
-        touch = _polish(land, quantity, *start)
+        touch = polish(land, quantity, *start)
         lower = [v for v in land.valleys(touch.parameter, quantity) if v.depth < 0.0 and not _same(v, touch)]
         if not lower:
             return touch
@@ -285,8 +285,14 @@ def _bracket(land: Landscape, quantity: Quantity, good: float, bad: float) -> tu
     raise NotFound(f"No valley of the {quantity.name} was found that touches zero.")
 
 
-def _polish(land: Landscape, quantity: Quantity, parameter: float, distance: float) -> Touch:
-    """Newton's method on the depth of the valley as a function of the parameter."""
+def polish(land: Landscape, quantity: Quantity, parameter: float, distance: float) -> Touch:
+    """Return where the valley next to a distance touches zero, by Newton's method on its depth in the parameter.
+
+    Raises
+    ------
+    NotFound
+        If it is not reached.
+    """
     for _ in range(_MOST_STEPS):
         valley = land.nearby(parameter, quantity, distance)
         if valley.point is None or not math.isfinite(valley.depth):

@@ -97,3 +97,10 @@ def test_a_start_that_is_no_solution_is_said_to_be_none():
     path = Arclength().follow(Smooth(lambda x, p: np.array([x[0] ** 2 + 1.0])), np.array([0.3]), 0.0, to=1.0)
     assert path.reason == "start"
     assert not path.nodes
+
+
+def test_an_asymptote_ends_a_path_instead_of_being_followed_for_ever():
+    system = Smooth(lambda x, p: np.array([math.exp(-x[0]) - 1.0 + p]))
+    path = Arclength().follow(system, np.array([0.5]), 1.0 - math.exp(-0.5), to=2.0)
+    assert path.reason == "asymptote"
+    assert path.nodes[-1].parameter == pytest.approx(1.0, abs=2e-3)

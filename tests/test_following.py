@@ -1,0 +1,95 @@
+"""Branches of saddle points: events against thresholds found otherwise, the teacher-student fold, saving and going on."""
+
+from __future__ import annotations
+
+import pytest
+
+import saddle
+from replica.errors import InputError
+from saddle.following import follow, load_branch
+
+RS = ("binary-perceptron", "rs")
+
+
+@pytest.fixture(scope="module")
+def start() -> saddle.SaddlePoint:
+    return saddle.solve(RS, alpha=0.3, kappa=0.0)
+
+
+def test_the_entropy_event_along_the_load_is_the_capacity(start):
+    branch = follow(start, "alpha", 0.9, events=["entropy"])
+    (event,) = branch.special
+    assert branch.reason == "reached"
+    assert event.kind == "entropy"
+    assert event.value == pytest.approx(0.8330785997396, abs=1e-11)
+    assert abs(event.point.free_entropy) < 1e-12
+    assert all(point.converged for point in branch.points)
+    assert not any(branch.past_fold)
+
+
+def test_a_user_event_and_the_overlap_as_parameter():
+    point = saddle.solve(("binary-perceptron", "franz-parisi"), alpha=0.5, kappa=0.0, reference_kappa=0.2, distance=0.1)
+    branch = follow(point, "overlap", 0.9, events=[("tenth", lambda p: p.free_entropy - 0.1)])
+    (event,) = branch.special
+    assert event.kind == "tenth"
+    assert event.point.free_entropy == pytest.approx(0.1, abs=1e-11)
+    again = saddle.solve(
+        ("binary-perceptron", "franz-parisi"), alpha=0.5, kappa=0.0, reference_kappa=0.2, distance=event.value
+    )
+    assert again.free_entropy == pytest.approx(0.1, abs=1e-10)
+
+
+def test_the_teacher_student_fold_and_crossing_lie_on_one_branch():
+    point = saddle.solve(("teacher-student", "rs"), alpha=1.2, kappa=0.0)
+    branch = follow(point, "alpha", (1.0, 2.0), direction=1.0, events=["entropy"])
+    found = {special.kind: special.value for special in branch.special}
+    assert found["entropy"] == pytest.approx(1.24468399, abs=1e-7)
+    assert found["fold"] == pytest.approx(1.49263182, abs=1e-7)
+    assert any(branch.past_fold)
+
+
+def test_a_saved_branch_is_the_same_and_can_be_followed_further(start, tmp_path):
+    branch = follow(start, "kappa", 0.2)
+    branch.save(tmp_path / "branch.json")
+    loaded = load_branch(tmp_path / "branch.json")
+    assert loaded == branch
+    longer = loaded.further(0.4)
+    assert longer.last.parameters["kappa"] == 0.4
+    assert longer.points[: len(branch)] == branch.points
+    assert longer.last.free_entropy == pytest.approx(saddle.solve(RS, alpha=0.3, kappa=0.4).free_entropy, abs=1e-12)
+
+
+def test_the_table_has_the_special_points(start):
+    pytest.importorskip("pandas")
+    frame = follow(start, "alpha", 0.9, events=["entropy"]).to_pandas()
+    assert list(frame["special"]).count("entropy") == 1
+    assert {"alpha", "free_entropy", "past_fold", "stable"} <= set(frame.columns)
+
+
+def test_the_picture_shows_special_points(start):
+    pytest.importorskip("matplotlib")
+    axes = follow(start, "alpha", 0.9, events=["entropy"]).plot()
+    assert any("entropy" in text.get_text() for text in axes.texts)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("gamma", 1.0), "There is no parameter 'gamma'"),
+        (("distance", 0.1), "There is no parameter 'distance'"),
+    ],
+)
+def test_a_wrong_parameter_is_refused(start, arguments, sentence):
+    with pytest.raises(InputError, match=sentence):
+        follow(start, *arguments)
+
+
+def test_an_unknown_event_is_refused(start):
+    with pytest.raises(InputError, match="There is no event 'energy'"):
+        follow(start, "alpha", 0.5, events=["energy"])
+
+
+def test_a_file_without_a_branch_is_refused(tmp_path):
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(InputError, match="holds no branch"):
+        load_branch(tmp_path / "x.json")
