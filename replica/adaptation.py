@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 def adapt(model: Model, ansatz: Ansatz) -> Ansatz:
     """Return the ansatz as this model needs it; the ansatz itself if nothing is to be done."""
     ansatz = ansatz_of(model, ansatz)
+    if model.weights.discrete:
+        ansatz = without_spectators(ansatz)
     return without_root(ansatz) if is_even(model) else ansatz
 
 
@@ -30,6 +32,12 @@ def is_even(model: Model) -> bool:
     symmetric = set(model.weights.values) == {-value for value in model.weights.values}
     even = getattr(model.constraint, "even", False) and not getattr(model, "teacher", False)
     return bool(even and symmetric and getattr(model.architecture, "odd", False))
+
+
+def without_spectators(ansatz: Ansatz) -> Ansatz:
+    """Return the ansatz without overlaps that nothing depends on; in a determinant they are extremised instead."""
+    seen = tuple(entry for entry, key in zip(ansatz.overlaps, ansatz.names(), strict=True) if not ansatz.is_spectator(key))
+    return ansatz if seen == ansatz.overlaps else replace(ansatz, overlaps=seen)
 
 
 def without_root(ansatz: Ansatz) -> Ansatz:

@@ -35,12 +35,14 @@ class Leaf:
 
     An ``anchor`` (of multiplicity one) comes before its siblings, which are measured from it; this is declared, not read
     off the multiplicity, since ``m = 1`` is a legitimate limit of an ordinary group.  A ``teacher`` is drawn from the
-    prior of the weights and labels the patterns (:mod:`replica.teacher`).
+    prior of the weights and labels the patterns (:mod:`replica.teacher`).  A ``free`` replica obeys no constraint: it is a
+    configuration of the weights and nothing more.
     """
 
     species: str
     anchor: bool = False
     teacher: bool = False
+    free: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,9 @@ class Ansatz:
         Symbols that stay in the limit (``m``, ``y``): parameters of the problem.
     zero : tuple of (key, name)
         Overlaps that vanish by a symmetry of the model: no variables, no order parameters.
+    extremised : tuple of str
+        Those multiplicities that the free entropy is extremised over unless they are given (Parisi's ``m``); the others
+        count real replicas.
     """
 
     name: str
@@ -93,10 +98,19 @@ class Ansatz:
     given: tuple[tuple[str, str], ...] = ()
     multiplicities: tuple[str, ...] = ()
     zero: tuple[tuple[Key, str], ...] = ()
+    extremised: tuple[str, ...] = ()
 
     def prefix(self, species: str) -> str:
         """The prefix of a species' constraint parameters."""
         return dict(self.prefixes).get(species, "")
+
+    def free_species(self) -> set[str]:
+        """The species that obey no constraint."""
+        return {leaf.species for _, leaf in leaf_paths(self.tree) if leaf.free}
+
+    def is_spectator(self, key: Key) -> bool:
+        """Whether an overlap has no say: one of its replicas is free, and it is not imposed, so that its conjugate is 0."""
+        return bool(self.free_species() & {key[1], key[2]}) and self.names().get(key) not in self.imposed
 
     def names(self) -> dict[Key, str]:
         """Overlap names by key, in the order of their declaration."""
@@ -107,8 +121,13 @@ class Ansatz:
         return {(node, *_pair(a, b)): name for (node, a, b), name in self.zero}
 
     def counts(self) -> dict[Key, Expr]:
-        """Number of replica pairs of every overlap that does not vanish by symmetry."""
-        return {key: count for key, count in pair_counts(self.tree).items() if key not in self.zero_names()}
+        """Number of replica pairs of every overlap that neither vanishes by symmetry nor is an unnamed spectator."""
+        named, zero = self.names(), self.zero_names()
+        return {
+            key: count
+            for key, count in pair_counts(self.tree).items()
+            if key in named or not (key in zero or self.is_spectator(key))
+        }
 
     def conjugate_names(self) -> dict[Key, str]:
         """Conjugate names by key."""
@@ -204,6 +223,18 @@ def pair_classes(tree: Node) -> list[PairClass]:
     return classes
 
 
+def replica_count(tree: Node) -> Expr:
+    """The number of constrained replicas, a polynomial in the multiplicities."""
+    import sympy as sp
+
+    counts = [
+        sp.prod([multiplicity(node.groups[g][0]) for node, g in zip(nodes_along(tree, path), path, strict=True)])
+        for path, leaf in leaf_paths(tree)
+        if not leaf.free
+    ]
+    return sp.expand(sp.Add(*counts))
+
+
 def pair_counts(tree: Node) -> dict[Key, Expr]:
     """Number of replica pairs of every existing overlap; they sum to R(R-1)/2 for R replicas in total."""
     import sympy as sp
@@ -261,6 +292,6 @@ def prune(tree: Node, vanishing: str) -> Node:
         if isinstance(rest, Node) and len(rest.groups) == 1 and multiplicity(rest.groups[0][0]) == 1:
             rest = rest.groups[0][1]
         if isinstance(rest, Leaf) and not rest.teacher:
-            rest = Leaf(rest.species)
+            rest = Leaf(rest.species, free=rest.free)
         groups[rest] = groups.get(rest, 0) + multiplicity(text)
     return Node(tree.name, tuple((str(mult), child) for child, mult in groups.items()))

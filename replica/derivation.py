@@ -30,6 +30,7 @@ from replica.ansatz import (
     multiplicity,
     nodes_along,
     pair_classes,
+    replica_count,
 )
 from replica.determinant import log_determinant
 from replica.errors import InputError
@@ -127,16 +128,27 @@ class Derivation:
         self.classes = pair_classes(ansatz.tree)
         self.leaves = dict(leaf_paths(ansatz.tree))
 
+    def _is_free(self, key: Key) -> bool:
+        """Whether one of the two replicas obeys no constraint."""
+        return bool(self.ansatz.free_species() & {key[1], key[2]})
+
+    def energetic_pair(self, key: Key) -> sp.Expr:
+        """The average over the patterns with one pair of replicas of this overlap marked."""
+        return sp.Integer(0) if self._is_free(key) else self.energetic.pair(key)
+
     @cached_property
     def energetic(self) -> Side:
         """The average over the fields of a pattern."""
-        covariance = {key: self.model.architecture.covariance(q) for key, q in self.overlaps.items()}
+        seen = {key: q for key, q in self.overlaps.items() if not self._is_free(key)}
+        covariance = {key: self.model.architecture.covariance(q) for key, q in seen.items()}
         diagonal = self.model.architecture.covariance(sp.Integer(1))
         fields = FieldTree(self.ansatz.tree, covariance, diagonal, "e")
 
         def factor(leaf: Leaf, field: sp.Expr) -> sp.Expr:
             if leaf.teacher:
                 return label_factor(field)
+            if leaf.free:
+                return sp.Integer(1)
             prefix = self.ansatz.prefix(leaf.species)
             parameters = {name: sp.Symbol(prefix + name) for name in self.model.constraint.parameters}
             return self.model.constraint.factor(field, parameters)
@@ -179,7 +191,7 @@ class Derivation:
             node = nodes_along(self.ansatz.tree, path)[-1]
             key = (node.name, leaf.species, leaf.species)
             name = {**self.ansatz.names(), **self.ansatz.zero_names()}.get(key)
-            if leaf.anchor or name is None or node.name in found:
+            if leaf.anchor or leaf.free or name is None or node.name in found:
                 continue
             fields = self.energetic.nested.fields
             if self.model.weights.discrete:
@@ -211,13 +223,14 @@ class Derivation:
                 if limits[key] != 0
             }
         energetic = self.energetic.free_entropy()
-        energetic_pairs = {names[key]: self.energetic.pair(key) for key in self.counts}
+        energetic_pairs = {names[key]: self.energetic_pair(key) for key in self.counts}
         replicons = self.replicons()
         result = FreeEntropy(
             model=self.model,
             ansatz=ansatz,
             counts={names[key]: count for key, count in self.counts.items()},
             weight_of={names[key]: limit for key, limit in limits.items()},
+            replicas=per_replica(replica_count(ansatz.tree), vanishing),
             interaction=per_replica(self.interaction, vanishing),
             entropic=entropic,
             energetic=energetic,

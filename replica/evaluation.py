@@ -180,7 +180,7 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
     written = smooth.replace(lambda e: isinstance(e, SiteSum), lambda e: e.expanded())
     kinks = [
         (_compile(slope, rule), _compile(rest, rule), _compile(sp.Add(*spread), rule))
-        for slope, rest, spread, _ in linear_arguments(written, node.variable)
+        for slope, rest, spread, _, _ in linear_arguments(written, node.variable)
     ]
     borders = [[_compile(part, rule) for part in slope_and_rest(step.args[0], node.variable)] for step in steps]
     z, several = node.variable, has_edges(written, node.variable)

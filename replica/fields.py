@@ -162,7 +162,7 @@ class FieldTree:
         self.variables.setdefault(node.name, [])
         below = species_below(node)
         for _, child in node.groups:
-            if isinstance(child, Leaf) and child.anchor:
+            if isinstance(child, Leaf) and child.anchor and not (child.free and self.diagonal is not None):
                 state = self._anchor(node, child.species, below, state)
         for s in below:
             cov = self.covariance(node.name, s, s)

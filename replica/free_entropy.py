@@ -44,6 +44,8 @@ class FreeEntropy:
     counts, weight_of : mappings by overlap name
         Number of replica pairs at symbolic multiplicity, and its limit per replica: the stationarity condition of an
         overlap is ``weight_of`` times its saddle equation.
+    replicas : sympy expression
+        Number of constrained replicas that the free entropy is for: 1, or a multiplicity that stays.
     energetic_pairs, weight_pairs : mappings by overlap name
         :math:`\langle\langle g_a g_b \rangle\rangle` and :math:`\langle\langle w_a w_b \rangle\rangle`; for spherical
         weights the latter holds the conjugate as a function of the overlaps.
@@ -59,6 +61,7 @@ class FreeEntropy:
     ansatz: Ansatz
     counts: Mapping[str, sp.Expr]
     weight_of: Mapping[str, sp.Expr]
+    replicas: sp.Expr
     interaction: sp.Expr
     entropic: sp.Expr
     energetic: sp.Expr
@@ -81,6 +84,7 @@ class FreeEntropy:
         return tuple(
             OrderParameter(name, conjugate(name), meaning.get(name, ""), roles.get(name, "extremised"))
             for name in self.ansatz.names().values()
+            if name in self.counts
         )
 
     @property

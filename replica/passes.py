@@ -214,20 +214,34 @@ def _log_of_product(term: sp.Expr) -> sp.Expr:
     return result
 
 
-def linear_arguments(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr, list[sp.Expr], bool]]:
-    """Slope, rest, inner spread of every distinct special argument that contains ``z``, and whether it tilts.
+def even_in(body: sp.Expr, z: sp.Symbol) -> bool:
+    """Whether a body is even in ``z`` with its features in the middle of the line.
+
+    Either every special argument vanishes with ``z``, or ``z`` enters through inner averages of powers, whose sum over
+    mirror images changes its slope where they balance: at 0.
+    """
+    arguments = linear_arguments(body, z)
+    if not arguments or not all(rest == 0 or power != 1 for _, rest, _, _, power in arguments):
+        return False
+    return is_even(body, {z})
+
+
+def linear_arguments(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr, list[sp.Expr], bool, sp.Expr]]:
+    """Slope, rest, inner spread of every distinct special argument that contains ``z``, whether it tilts, and its power.
 
     A kink of the integrand in ``z`` lies where an argument vanishes with the inner variables at 0; the inner variables
     smear it, by their slopes squared times their variances.  A factor ``H`` of the
-    body itself tilts: it moves the mass towards its own root.  The features of a composed function are those of the
-    functions in its argument.
+    body itself tilts: it moves the mass towards its own root.  A symbolic power under an inner average is returned (else
+    1): it sharpens the kink.  The features of a composed function are those of the functions in its argument.
     """
-    found: dict[tuple[sp.Expr, sp.Expr], tuple[list[sp.Expr], bool]] = {}
-    _collect(body, z, [], found)
-    return [(slope, rest, spread, tilting) for (slope, rest), (spread, tilting) in found.items()]
+    found: dict[tuple[sp.Expr, sp.Expr], tuple[list[sp.Expr], bool, sp.Expr]] = {}
+    _collect(body, z, [], sp.Integer(1), found)
+    return [(slope, rest, spread, tilting, power) for (slope, rest), (spread, tilting, power) in found.items()]
 
 
-def _collect(node: sp.Expr, z: sp.Symbol, inner: list[Average | AtMaximum | Maximum], found: dict) -> None:
+def _collect(
+    node: sp.Expr, z: sp.Symbol, inner: list[Average | AtMaximum | Maximum], power: sp.Expr, found: dict
+) -> None:
     special = isinstance(node, SPECIAL) and any(argument.has(z) for argument in arguments(node))
     if special and not node.args[0].has(*SPECIAL):
         for argument in arguments(node):
@@ -238,13 +252,16 @@ def _collect(node: sp.Expr, z: sp.Symbol, inner: list[Average | AtMaximum | Maxi
                     spread.append(slope**2 * average.variance)
             key = slope_and_rest(argument, z)
             if key[0] != 0:
-                tilts = isinstance(node, H) and not inner
-                found[key] = (spread, tilts or found.get(key, (spread, False))[1])
+                _, tilts, known = found.get(key, (spread, False, sp.Integer(1)))
+                tilts = tilts or (isinstance(node, H) and not inner)
+                found[key] = (spread, tilts, known if power == 1 or not inner else power)
         return
     if isinstance(node, (Average, AtMaximum, Maximum)):
         inner = [*inner, node]
+    if isinstance(node, sp.Pow) and not node.exp.is_number and isinstance(node.base, TILTS):
+        power = node.exp
     for arg in node.args:
-        _collect(arg, z, inner, found)
+        _collect(arg, z, inner, power, found)
 
 
 def has_edges(body: sp.Expr, z: sp.Symbol) -> bool:

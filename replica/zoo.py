@@ -74,6 +74,7 @@ def one_rsb() -> Ansatz:
         overlaps=((("root", "w", "w"), "q0"), (("state", "w", "w"), "q1")),
         meaning=(("q0", "overlap of solutions in different states"), ("q1", "overlap of solutions in one state")),
         multiplicities=("m",),
+        extremised=("m",),
     )
 
 
@@ -107,6 +108,54 @@ def franz_parisi() -> Ansatz:
     )
 
 
+def local_entropy() -> Ansatz:
+    """Return ``y`` real replicas at an imposed mutual overlap, ``root[(n, cluster[(y, w)])]``.
+
+    The free entropy is that of all ``y`` replicas of a cluster together (Baldassi, Ingrosso, Lucibello, Saglietti &
+    Zecchina 2015; Baldassi et al. 2016).
+    """
+    return Ansatz(
+        name="local-entropy",
+        tree=Node("root", (("n", Node("cluster", (("y", Leaf("w")),))),)),
+        overlaps=((("root", "w", "w"), "q0"), (("cluster", "w", "w"), "q1")),
+        imposed=("q1",),
+        meaning=(
+            ("q0", "overlap of replicas in different clusters"),
+            ("q1", "overlap of two of the y replicas of one cluster, 1 - 2 distance"),
+        ),
+        multiplicities=("y",),
+    )
+
+
+def local_entropy_reference() -> Ansatz:
+    """Return ``y`` real replicas around a reference configuration, ``root[(n, cluster[(1, ref), (y, w)])]``.
+
+    The overlap of every replica with the reference is imposed; the reference itself need not be a solution (Baldassi,
+    Ingrosso, Lucibello, Saglietti & Zecchina 2015).
+    """
+    cluster = Node("cluster", (("1", Leaf("ref", anchor=True, free=True)), ("y", Leaf("w"))))
+    return Ansatz(
+        name="local-entropy-reference",
+        tree=Node("root", (("n", cluster),)),
+        overlaps=(
+            (("root", "w", "w"), "q0"),
+            (("cluster", "w", "w"), "q1"),
+            (("cluster", "ref", "w"), "S"),
+            (("root", "ref", "w"), "t"),
+            (("root", "ref", "ref"), "qr"),
+        ),
+        imposed=("S",),
+        meaning=(
+            ("q0", "overlap of replicas around different references"),
+            ("q1", "overlap of two replicas around one reference"),
+            ("S", "overlap of a replica with its reference, 1 - 2 distance"),
+            ("t", "overlap of a replica with another reference"),
+            ("qr", "overlap of two references"),
+        ),
+        multiplicities=("y",),
+    )
+
+
 MODELS: dict[str, Callable[[], Model]] = {
     "binary-perceptron": binary_perceptron,
     "spherical-perceptron": spherical_perceptron,
@@ -115,7 +164,13 @@ MODELS: dict[str, Callable[[], Model]] = {
     "u-function-perceptron": u_function_perceptron,
 }
 
-ANSATZE: dict[str, Callable[[], Ansatz]] = {"rs": rs, "1rsb": one_rsb, "franz-parisi": franz_parisi}
+ANSATZE: dict[str, Callable[[], Ansatz]] = {
+    "rs": rs,
+    "1rsb": one_rsb,
+    "franz-parisi": franz_parisi,
+    "local-entropy": local_entropy,
+    "local-entropy-reference": local_entropy_reference,
+}
 
 
 def model(name: str) -> Model:

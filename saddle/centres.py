@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from replica.passes import edge_tilts, linear_arguments
+from saddle.modes import Modes
+from saddle.tilts import log_tilt
 
 if TYPE_CHECKING:
     from saddle.codegen import KernelWriter, Loop, Scope
@@ -26,14 +28,14 @@ def emit_centres(writer: KernelWriter, loop: Loop, tag: str) -> None:
     kinks = {
         (slope, sp.factor_terms(rest), tuple(spread)): None
         for average in loop.averages
-        for slope, rest, spread, _ in linear_arguments(average.body, loop.variable)
+        for slope, rest, spread, *_ in linear_arguments(average.body, loop.variable)
     }
     tilts = {
         (slope, sp.factor_terms(rest), side, loss): None
         for average in loop.averages
         for slope, rest, side, loss in edge_tilts(average.body, loop.variable)
     }
-    most = 1 + len(kinks) + len(tilts)
+    most = 3 + len(kinks) + len(tilts)
     for line in (
         f"centres_{tag} = np.zeros({most})",
         f"widths_{tag} = np.full({most}, sd_{tag})",
@@ -42,8 +44,11 @@ def emit_centres(writer: KernelWriter, loop: Loop, tag: str) -> None:
         f"high_{tag} = 0.0",
     ):
         scope.add(line)
-    for slope, rest, side, loss in sorted(tilts, key=str):
-        _emit_tilt(writer, tag, (slope, rest), side, loss, variance)
+    if loop.powers:
+        Modes(tag, loop.powers, loop.variable, _text(variance), scope, writer.evaluate, log_tilt).write_centres()
+    else:
+        for slope, rest, side, loss in sorted(tilts, key=str):
+            _emit_tilt(writer, tag, (slope, rest), side, loss, variance)
     scope.add(f"low_{tag} -= reach * sd_{tag}")
     scope.add(f"high_{tag} += reach * sd_{tag}")
     for slope, rest, spread in sorted(kinks, key=str):

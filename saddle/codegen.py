@@ -21,11 +21,13 @@ from sympy.printing.pycode import PythonCodePrinter
 
 from replica.expr import Average, H, Log2Cosh, LogH, Mills, MillsExcess, Step, TwoCosh, canonical, slope_and_rest
 from replica.maximum import AtMaximum, Maximum, half_line
-from replica.passes import absorb, has_edges, linear_arguments
+from replica.passes import absorb, even_in, has_edges, linear_arguments
 from replica.pieces import SMOOTH, LogPieces, Pieces
 from saddle.centres import emit_centres, emit_node
 from saddle.maximisers import maximiser_source
+from saddle.modes import Modes, Powers, arguments_of, powered
 from saddle.piecewise import call_pieces
+from saddle.scales import unscaled
 from saddle.tilts import log_tilt, outermost, outermost_averages, split_tilts, tilts_as_exponentials
 
 _GAUSSIAN_TAIL = (H, Mills, MillsExcess, LogH)
@@ -44,12 +46,30 @@ _SPECIAL = (*_GAUSSIAN_TAIL, *_ISING, *SMOOTH)
 
 @dataclass
 class Loop:
-    """Averages over one variable: their bodies, each with the name of its accumulator; ``half`` over positive values."""
+    """Averages over one variable: their bodies, each with the name of its accumulator; ``half`` over positive values.
+
+    ``powers`` are tilts with symbolic powers, of which the accumulators are relative to the largest value.
+    """
 
     variable: sp.Symbol
     variance: sp.Expr
     half: bool = False
+    powers: Powers = ()
     averages: dict[Average, sp.Symbol] = field(default_factory=dict)
+
+    @property
+    def even(self) -> bool:
+        """Whether all bodies are even in the variable, with their features in the middle: half the line is enough."""
+        return not self.half and all(even_in(average.body, self.variable) for average in self.averages)
+
+
+@dataclass
+class Accumulators:
+    """Names of averages, those of them that are relative to ``exp(shift)``, and the shift."""
+
+    names: dict[sp.Expr, sp.Symbol]
+    scaled: set[sp.Symbol]
+    shift: sp.Symbol
 
 
 class _Printer(PythonCodePrinter):
@@ -172,8 +192,11 @@ class KernelWriter:
     def _values(self) -> list[sp.Expr]:
         """The names of the outputs, after the statements that compute them."""
         outputs = self._at_maxima(self.outputs)
-        names = self._loops(outputs)
-        plain = [tilts_as_exponentials(output.xreplace(names)) for output in outputs]
+        found = self._loops(outputs)
+        plain = []
+        for output in outputs:
+            rest, degree = unscaled(output.xreplace(found.names), found.scaled, found.shift)
+            plain.append(tilts_as_exponentials(rest * sp.exp(degree * found.shift)))
         special = self._special(plain)
         return self._statements([expr.xreplace(special) for expr in plain])
 
@@ -238,17 +261,32 @@ class KernelWriter:
             self.counter += 1
         return sp.Symbol(f"{hint}{self.counter}")
 
-    def _loops(self, exprs: Iterable[sp.Expr]) -> dict[sp.Expr, sp.Symbol]:
+    def _loops(self, exprs: Iterable[sp.Expr]) -> Accumulators:
         """Emit the loops that these expressions need; return the accumulator of every outermost average."""
-        loops: dict[tuple[sp.Symbol, sp.Expr, bool], Loop] = {}
+        loops: dict[tuple[sp.Symbol, sp.Expr, bool, Powers], Loop] = {}
         for expr in exprs:
             for average in outermost_averages(expr):
-                key = (average.variable, average.variance, half_line(average))
-                loop = loops.setdefault(key, Loop(*key))
-                loop.averages.setdefault(average, self.fresh("acc"))
-        for loop in loops.values():
-            self._emit_loop(loop)
-        return {average: name for loop in loops.values() for average, name in loop.averages.items()}
+                powers = powered(split_tilts(average.body)[0], average.variable)
+                key = (average.variable, average.variance, half_line(average), powers)
+                loops.setdefault(key, Loop(*key)).averages.setdefault(average, self.fresh("acc"))
+        shifts = {tag: loop for loop in loops.values() if (tag := self._emit_loop(loop)) and loop.powers}
+        names = {average: name for loop in loops.values() for average, name in loop.averages.items()}
+        scaled = {name for loop in shifts.values() for name in loop.averages.values()}
+        return Accumulators(names, scaled, self._common_shift(shifts))
+
+    def _common_shift(self, shifts: dict[str, Loop]) -> sp.Symbol:
+        """The largest of the scales of several loops, with all their accumulators relative to it."""
+        shift = self.fresh("shift")
+        if not shifts:
+            return shift
+        scope, each = self.scopes[-1], [f"shift_{tag}" for tag in shifts]
+        scope.symbols.add(shift)
+        scope.add(f"{text(shift)} = {each[0] if len(each) == 1 else 'max(' + ', '.join(each) + ')'}")
+        if len(each) > 1:
+            for name, loop in zip(each, shifts.values(), strict=True):
+                for accumulator in loop.averages.values():
+                    scope.add(f"{text(accumulator)} *= math.exp({name} - {text(shift)})")
+        return shift
 
     def define(self, expr: sp.Expr, hint: str) -> sp.Expr:
         """A name for an expression, assigned at the outermost depth where its symbols exist."""
@@ -280,17 +318,18 @@ class KernelWriter:
             renamed[symbol] = self.define(expr.xreplace(renamed), "x")
         return [self.define(expr.xreplace(renamed), "y") for expr in reduced]
 
-    def _emit_loop(self, loop: Loop) -> None:
+    def _emit_loop(self, loop: Loop) -> str:
         z, tag = loop.variable, self.fresh("k").name
         outer = self.scopes[-1]
         bodies = {name: average.body.xreplace({Step(z): sp.Integer(1)}) for average, name in loop.averages.items()}
         several = not loop.half and any(has_edges(body, z) for body in bodies.values())
+        even = loop.even and not several
         if loop.half:
             self._emit_half_window(loop, tag)
         elif several:
             emit_centres(self, loop, tag)
         else:
-            self._emit_window(loop, tag)
+            self._emit_window(loop, tag, even)
         inner = Scope(len(self.scopes))
         self.scopes.append(inner)
         if loop.half:
@@ -303,7 +342,7 @@ class KernelWriter:
             inner.add(f"{text(z)} = centre_{tag} + span_{tag} * S[i_{tag}]")
             stretch = f"C[i_{tag}]"
         inner.symbols.add(z)
-        self._emit_bodies(bodies, tag, z, stretch)
+        self._emit_bodies(bodies, tag, z, stretch, (f" - shift_{tag}" if loop.powers else "", even))
         self.scopes.pop()
         for name in bodies:
             outer.add(f"{text(name)} = 0.0")
@@ -312,13 +351,20 @@ class KernelWriter:
         for name in bodies:
             outer.add(f"{text(name)} *= norm_{tag}")
             outer.symbols.add(name)
+        return tag
 
-    def _emit_bodies(self, bodies: dict[sp.Symbol, sp.Expr], tag: str, z: sp.Symbol, stretch: str) -> None:
-        inner = self.scopes[-1]
+    def _emit_bodies(
+        self, bodies: dict[sp.Symbol, sp.Expr], tag: str, z: sp.Symbol, stretch: str, scale: tuple[str, bool]
+    ) -> None:
+        """The statements of a loop; ``scale`` is what the exponent is relative to, and whether the node 0 counts half."""
+        inner, (below, even) = self.scopes[-1], scale
         bodies = dict(zip(bodies, self._at_maxima(list(bodies.values())), strict=True))
-        accumulators = self._loops(bodies.values())
-        plain = {name: body.xreplace(accumulators) for name, body in bodies.items()}
-        stripped = {name: split_tilts(body) for name, body in plain.items()}
+        found = self._loops(bodies.values())
+        stripped = {}
+        for name, body in bodies.items():
+            plain, degree = unscaled(body.xreplace(found.names), found.scaled, found.shift)
+            tilts, rest = split_tilts(plain)
+            stripped[name] = (tilts if degree == 0 else {**tilts, sp.exp(found.shift): degree}, rest)
         special = self._special([rest for _, rest in stripped.values()] + [t for ts, _ in stripped.values() for t in ts])
         groups: dict[tuple, list[sp.Symbol]] = {}
         for name, (tilts, _) in stripped.items():
@@ -328,7 +374,10 @@ class KernelWriter:
             exponent_name = self._statements([exponent])[0] if powers else sp.Integer(0)
             weight = self.fresh("weight")
             shift = f" + {text(exponent_name)}" if powers else ""
-            inner.add(f"{text(weight)} = {stretch} * math.exp(-{text(z)} * {text(z)} * half_{tag}{shift})")
+            inner.add(f"{text(weight)} = {stretch} * math.exp(-{text(z)} * {text(z)} * half_{tag}{shift}{below})")
+            if even:
+                inner.add(f"if i_{tag} == origin:")
+                inner.add(f"    {text(weight)} *= 0.5")
             values = self._statements([stripped[name][1].xreplace(special) for name in names])
             for name, value in zip(names, values, strict=True):
                 factor = "" if value == 1 else f" * {text(value)}"
@@ -401,28 +450,52 @@ class KernelWriter:
             f"    norm_{tag} = mesh_{tag} / (2.5066282746310002 * sd_{tag})",
         ):
             scope.add(line)
-    def _emit_window(self, loop: Loop, tag: str) -> None:
+
+    def evaluate(self, exprs: Sequence[sp.Expr], symbol: sp.Symbol, deeper: int) -> tuple[list[str], list[str]]:
+        """Lines of a block of its own that compute expressions of one symbol, and their source."""
+        inner = Scope(self.scopes[-1].depth + deeper)
+        inner.symbols.add(symbol)
+        self.scopes.append(inner)
+        exprs = [tilts_as_exponentials(canonical(e)) for e in exprs]
+        special = self._special(exprs)
+        found = self._statements([e.xreplace(special) for e in exprs])
+        self.scopes.pop()
+        return inner.lines, [text(e) for e in found]
+
+    def _emit_window(self, loop: Loop, tag: str, even: bool) -> None:
         """Centre, width and range of the nodes of a loop, as statements before it."""
         scope = self.scopes[-1]
         variance = self.emit_deviation(loop, tag)
         scope.add(f"bulk_{tag} = 0.0")
         kinks: dict[tuple, bool] = {}
         for average in loop.averages:
-            for slope, rest, spread, tilting in linear_arguments(average.body, loop.variable):
-                key = (slope, sp.factor_terms(rest), tuple(spread))
+            for slope, rest, spread, tilting, power in linear_arguments(average.body, loop.variable):
+                key = (slope, sp.factor_terms(rest), tuple(spread), power)
                 kinks[key] = kinks.get(key, False) or tilting
-        for (slope, rest, _), tilting in sorted(kinks.items(), key=str):
-            if tilting:
-                self._emit_tilt(tag, slope, rest, variance)
-        for line in (
-            f"low_{tag} = min(bulk_{tag}, 0.0) - reach * sd_{tag}",
-            f"high_{tag} = max(bulk_{tag}, 0.0) + reach * sd_{tag}",
-            f"centre_{tag} = bulk_{tag}",
-            f"width_{tag} = sd_{tag}",
-        ):
-            scope.add(line)
-        for slope, rest, spread in sorted(kinks, key=str):
-            self._emit_kink(tag, slope, rest, sp.Add(*spread))
+        modes = None
+        if loop.powers:
+            modes = Modes(tag, loop.powers, loop.variable, text(variance), scope, self.evaluate, log_tilt)
+            modes.write()
+        else:
+            for (slope, rest, *_), tilting in sorted(kinks.items(), key=str):
+                if tilting:
+                    self._emit_tilt(tag, slope, rest, variance)
+            for line in (
+                f"low_{tag} = min(bulk_{tag}, 0.0) - reach * sd_{tag}",
+                f"high_{tag} = max(bulk_{tag}, 0.0) + reach * sd_{tag}",
+                f"centre_{tag} = bulk_{tag}",
+                f"width_{tag} = sd_{tag}",
+            ):
+                scope.add(line)
+        edges = arguments_of(loop.powers, loop.variable)
+        for slope, rest, spread, power in sorted(kinks, key=str):
+            if (slope, rest) in edges:
+                b, a = self.define(slope, "b"), self.define(rest, "a")
+                assert modes is not None
+                for line in modes.kink(text(b), text(a), text(edges[slope, rest])):
+                    scope.add(line)
+            else:
+                self._emit_kink(tag, slope, rest, sp.Add(*spread), power, even)
         for line in (
             f"span_{tag} = 2.0 * width_{tag}",
             f"first_{tag} = origin",
@@ -437,12 +510,13 @@ class KernelWriter:
                     f"        stride_{tag} = {stride}",
                 )
             ),
+            *("    " + line for line in (modes.strides() if modes else [])),
             f"    mesh_{tag} = stride_{tag} * quarter_step",
             f"    lowest_{tag} = math.asinh((low_{tag} - centre_{tag}) / span_{tag}) / mesh_{tag}",
             f"    highest_{tag} = math.asinh((high_{tag} - centre_{tag}) / span_{tag}) / mesh_{tag}",
-            f"    first_{tag} = origin + stride_{tag} * math.ceil(lowest_{tag})",
+            *([] if even else [f"    first_{tag} = origin + stride_{tag} * math.ceil(lowest_{tag})"]),
             f"    last_{tag} = origin + stride_{tag} * math.floor(highest_{tag})",
-            f"    norm_{tag} = span_{tag} * mesh_{tag} / (2.5066282746310002 * sd_{tag})",
+            f"    norm_{tag} = {'2.0 * ' if even else ''}span_{tag} * mesh_{tag} / (2.5066282746310002 * sd_{tag})",
             f"elif {text(variance)} >= 0.0:",
             f"    norm_{tag} = 1.0",
         ):
@@ -473,12 +547,19 @@ class KernelWriter:
         scope.add(f"    if abs(mode_{tag}) > abs(bulk_{tag}):")
         scope.add(f"        bulk_{tag} = mode_{tag}")
 
-    def _emit_kink(self, tag: str, slope: sp.Expr, rest: sp.Expr, spread: sp.Expr) -> None:
+    def _emit_kink(
+        self, tag: str, slope: sp.Expr, rest: sp.Expr, spread: sp.Expr, power: sp.Expr, even: bool
+    ) -> None:
+        """The root of an argument and the width of its kink; both ends of the line see the middle of an even integrand."""
         scope = self.scopes[-1]
         b, a = self.define(slope, "b"), self.define(rest, "a")
-        smear = f"math.sqrt(1.0 + {text(self.define(spread, 's'))})" if spread != 0 else "1.0"
+        if power == 1:
+            smear = f"math.sqrt(1.0 + {text(self.define(spread, 's'))})" if spread != 0 else "1.0"
+        else:
+            smear = f"{self._sharpened(spread, power)}"
+        root = f"-{text(a)} / {text(b)}"
         lines = [
-            f"root_{tag} = -{text(a)} / {text(b)}",
+            f"root_{tag} = {'0.0' if even else root}",
             f"kink_{tag} = max({smear} / abs({text(b)}), {_SHARPEST} * sd_{tag})",
         ]
         lines += [
@@ -490,6 +571,11 @@ class KernelWriter:
             lines = [f"if {text(b)} != 0.0:", *("    " + line for line in lines)]
         for line in lines:
             scope.add(line)
+
+    def _sharpened(self, spread: sp.Expr, power: sp.Expr) -> str:
+        """The width of a kink under an inner average of a power: a power above 1 makes it sharper than its mean."""
+        s, p = text(self.define(spread, "s")), text(self.define(power, "p"))
+        return f"math.sqrt(1.0 + {s}) / max(1.0, {p})"
 
 
 def _inner_first(item: tuple[tuple[type, sp.Expr], set[type]]) -> tuple[bool, object]:

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 _SHAPING = tuple(
     f"{name}.py"
-    for name in ("centres", "codegen", "edges", "kernel", "kernel_source", "maximisers", "piecewise", "special", "tilts")
+    for name in (
+        "centres", "codegen", "edges", "kernel", "kernel_source", "maximisers", "modes", "piecewise", "scales", "special",
+        "tilts",
+    )  # fmt: skip
 )
 
 

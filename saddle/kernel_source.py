@@ -134,6 +134,7 @@ class Layout:
             "constraint": self.constraint,
             "prefixes": dict(self.ansatz.prefixes),
             "pivots": self._free_pivots(),
+            "ceilings": self._ceilings(),
             "own_pivots": [k for k in self._free_pivots() if str(self.f.pivots[k].variance) in self.pivot_variances],
             "replicons": list(self._replicons()),
             "limit_load": limit_load(self.f) is not None,
@@ -142,6 +143,32 @@ class Layout:
             "sat_limit": self._sat_meta(),
             "zero": list(self.ansatz.zero_names().values()),
         }
+
+    def _ceilings(self) -> dict[str, str]:
+        """Free pivots that an imposed overlap further down bounds: what is explained there is the free overlap."""
+        found: dict[str, str] = {}
+        for name in [k for k in self.active if k in self.f.pivots and k not in self.free]:
+            below = name
+            while (above := str(self.f.pivots[below].explained)) in self._free_pivots():
+                found[above] = name
+                below = above
+        return found
+
+    def _multiplicities(self) -> list[KernelWriter]:
+        """Per multiplicity that stays: the number of copies, and its derivatives of the free entropy of all of them."""
+        if not self.multiplicities:
+            return []
+        symbols = [sp.Symbol(m) for m in self.multiplicities]
+        copies = [sp.cancel(m / self.f.replicas) for m in symbols]
+
+        def slopes(term: sp.Expr) -> list[sp.Expr]:
+            return [self.definitions.total_derivative(n * term, m) for n, m in zip(copies, symbols, strict=True)]
+
+        return [
+            self._writer("energetic_multiplicities", self.energetic_parameters, slopes(self._left(self.f.energetic))),
+            self._writer("weights_multiplicities", self.weights_parameters, slopes(self._weights(self.f.entropic))),
+            self._writer("multiplicities", self.all_parameters, [*copies, *slopes(self.f.interaction)]),
+        ]
 
     def _replicons(self) -> dict[str, tuple[sp.Expr, sp.Expr]]:
         # an overlap that vanishes by symmetry has a replicon like any other; in a conditioned problem it is the reference's
@@ -181,6 +208,7 @@ class Layout:
             self._writer("pivots", self.overlaps, self._pivots()),
             *self._limit(),
             *self._sat_limit(),
+            *self._multiplicities(),
         ]
 
     def _limit(self) -> list[KernelWriter]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from replica.ansatz import conjugate
 from replica.teacher import generalization_error, teacher_overlap
+from saddle.clusters import cluster_point, observable_names
 from saddle.newton import Attempt
 from saddle.problem import Problem, State
 from saddle.quadrature import Rule
@@ -35,6 +36,8 @@ def finished(
     tolerance: float,
 ) -> SaddlePoint:
     """The result at a solved state: the value by the refined rule, with its errors, checked against its bound."""
+    if setting.ansatz.multiplicities:
+        return cluster_point(setting, problem, values, state, iterations, tolerance)
     refined = problem.state(state.coordinates, setting.rule.refined(), jacobian=False)
     if refined is None or not math.isfinite(refined.free_entropy):
         return not_converged(setting, values, Attempt(state, iterations, False), tolerance)
@@ -52,7 +55,7 @@ def finished(
         model=setting.model.name,
         ansatz=setting.ansatz.name,
         parameters=dict(values),
-        order_parameters=_order_parameters(problem, state),
+        order_parameters=order_parameters(problem, state),
         free_entropy=value,
         residual=state.residual,
         quadrature_error=quadrature,
@@ -101,7 +104,8 @@ def _generalization(setting: Setting, overlaps: Mapping[str, float]) -> dict[str
     return {"generalization_error": generalization_error(setting.model, overlaps[name])} if name else {}
 
 
-def _order_parameters(problem: Problem, state: State) -> dict[str, float]:
+def order_parameters(problem: Problem, state: State) -> dict[str, float]:
+    """Every overlap and its conjugate, by name."""
     ordered: dict[str, float] = {}
     for name in problem.active:
         ordered[name] = state.overlaps[name]
@@ -153,11 +157,13 @@ def without_value(
 ) -> SaddlePoint:
     """The result at a point without a value: its status and message, and how far the iteration came."""
     last = iterations[-1].residual if iterations else math.nan
-    names = [conjugate(k) if hat else k for k in setting.ansatz.names().values() for hat in (False, True)]
+    meta = setting.kernel.META
+    names = [conjugate(k) if hat else k for k in meta["overlaps"] for hat in (False, True)] + list(setting.ansatz.extremised)
     keys: tuple[str, ...] = ("slope", "bound") if setting.ansatz.imposed else ("overlap", "distance", "replicon", "stable")
+    keys = observable_names(setting) if setting.ansatz.multiplicities else keys
     keys = (*keys, "generalization_error") if teacher_overlap(setting.ansatz) else keys
     observables: dict[str, float | bool | None] = dict.fromkeys(keys)
-    if setting.ansatz.imposed:
+    if "bound" in keys:
         observables["bound"] = setting.model.weights.distance_bound(values["distance"])
     return SaddlePoint(
         model=setting.model.name,

@@ -196,16 +196,23 @@ class Problem:
         chain, m = np.eye(len(x)), len(self.free)
         for level, name in enumerate(self.pivots):
             explained, left, gradient = self._pivot_table(overlaps)[level]
+            beyond = self._beyond(name)
+            left -= beyond
             if not left > 0.0:
                 return None
             i = self.free.index(name)
             ratio = _sigmoid(coordinates[i])
             pivots[name] = ratio * left
-            remaining[name] = _sigmoid(-coordinates[i]) * left
+            remaining[name] = _sigmoid(-coordinates[i]) * left + beyond
             overlaps[name] = explained + pivots[name]
             chain[i, :m] = (1.0 - ratio) * np.array(gradient)
             chain[i, i] = ratio * (1.0 - ratio) * left
         return Place(overlaps, pivots, remaining, chain)
+
+    def _beyond(self, name: str) -> float:
+        """The part of what a pivot could explain that an imposed overlap further down keeps from it."""
+        ceiling = self.meta["ceilings"].get(name)
+        return 0.0 if ceiling is None else 1.0 - self.parameters[ceiling]
 
     def to_coordinates(self, values: Mapping[str, float]) -> Vector:
         """Coordinates of a set of order parameters (free overlaps, and conjugates of imposed ones).
@@ -222,6 +229,7 @@ class Problem:
         for name in self.free:
             if name in self.pivots:
                 explained, left, _ = table[name]
+                left -= self._beyond(name)
                 x.append(_logit((overlaps[name] - explained) / left if left > 0 else 0.5))
             else:
                 x.append(overlaps[name])
@@ -353,6 +361,32 @@ class Problem:
         weight = self.call("interaction", arguments, 1 + len(self.active), _PLAIN)[1 + self._index[name]]
         energetic = self.alpha * state.energetic_pairs[name]
         return float(weight) * (energetic - state.conjugates[conjugate(name)])
+
+    def internal(self, state: State, rule: Rule) -> dict[str, float]:
+        r"""Derivative of the free entropy of all copies in each multiplicity that stays, at fixed order parameters.
+
+        :math:`\partial_m (m \phi)` for ``m`` replicas of a state, :math:`\partial_y \Phi` for ``y`` real replicas: the
+        entropy of one of them.
+        """
+        names = self.meta["multiplicities"]
+        energetic = self.call("energetic_multiplicities", self.energetic_arguments(state.place), len(names), rule)
+        arguments = self.weights_arguments(state.place, state.conjugates)
+        weights = self.call("weights_multiplicities", arguments, len(names), rule)
+        closed = self._closed("multiplicities", state, 2 * len(names))[len(names) :] if self.discrete else [0.0] * len(names)
+        return {
+            name: float(closed[i] + weights[i] + self.alpha * energetic[i]) for i, name in enumerate(names)
+        }
+
+    def copies(self, state: State) -> dict[str, float]:
+        """How often the free entropy is to be taken for all replicas that each multiplicity counts."""
+        names = self.meta["multiplicities"]
+        return dict(zip(names, map(float, self._closed("multiplicities", state, 2 * len(names))), strict=False))
+
+    def _closed(self, name: str, state: State, size: int) -> Vector:
+        """A closed form of all order parameters."""
+        arguments = [*(state.overlaps[k] for k in self.active), *self._given_overlaps]
+        arguments += [*(state.conjugates[conjugate(k)] for k in self.active), *self._given_conjugates, *self._tail]
+        return self.call(name, arguments, size, _PLAIN)
 
     def observables(self, state: State, rule: Rule) -> dict[str, Any]:
         """Replicons (1 - alpha times both factors) and explicit derivatives of the energetic term, by name."""

@@ -39,10 +39,6 @@ class Setting:
             raise InputError("Solve what replica.derive returned, or a pair (model, ansatz).")
         model = zoo.model(model) if isinstance(model, str) else model
         ansatz = zoo.ansatz(ansatz) if isinstance(ansatz, str) else ansatz
-        if ansatz.multiplicities:
-            raise InputError(
-                f"The ansatz {ansatz.name} is derived but has no solver yet; rs and franz-parisi can be solved."
-            )
         return _known(model, adapt(model, ansatz))
 
     @cached_property
@@ -58,7 +54,7 @@ class Setting:
     @property
     def rule(self) -> Rule:
         """The plain quadrature rule: finer where only one-dimensional integrals are needed."""
-        return Rule(0.1) if not self.ansatz.imposed else Rule()
+        return Rule() if self.ansatz.imposed or self.ansatz.multiplicities else Rule(0.1)
 
     @property
     def reference(self) -> Setting | None:
@@ -66,25 +62,27 @@ class Setting:
         return Setting.of((self.model, self.ansatz.reference)) if self.ansatz.reference else None
 
     def parameter_names(self) -> list[str]:
-        """Names of the parameters, in the order of rows: load, margins, distance."""
+        """Names of the parameters, in the order of rows: load, margins, multiplicities, overlap and distance."""
         names = [
             prefix + name
             for prefix in dict.fromkeys(["", *(prefix for _, prefix in self.ansatz.prefixes)])
             for name in self.model.constraint.parameters
         ]
-        return ["alpha", *names, *(["distance"] if self.ansatz.imposed else [])]
+        constrained = ["overlap", "distance"] if self.ansatz.multiplicities else ["distance"]
+        return ["alpha", *names, *self.ansatz.multiplicities, *(constrained if self.ansatz.imposed else [])]
 
     def resolve(self, given: Mapping[str, Any], tolerance: float) -> dict[str, float]:
         """Every parameter as a number, checked; ``"max"`` as a reference margin becomes the maximal margin."""
         names = self.parameter_names()
-        if missing := [name for name in names if name not in given]:
+        given = _both_spellings(given) if "overlap" in names else given
+        if missing := [name for name in names if name not in given and name not in self.ansatz.extremised]:
             raise InputError(f"The ansatz {self.ansatz.name} needs {missing[0]}=.")
         if extra := [name for name in given if name not in names]:
             raise InputError(f"The ansatz {self.ansatz.name} takes no {extra[0]}; it takes {', '.join(names)}.")
         if not 0.0 < tolerance < 1e-2:
             raise InputError(f"tolerance = {tolerance!r} must be a positive number below 0.01.")
         values: dict[str, float] = {}
-        for name in names:
+        for name in [name for name in names if name in given]:
             value = given[name]
             if value == "max" and name.startswith("reference_"):
                 from saddle.thresholds import maximal_margin
@@ -97,13 +95,34 @@ class Setting:
                 value = maximal_margin(self.model, values["alpha"], tolerance)
             values[name] = _number(name, value)
         _check_domain(values)
+        self._check_multiplicities(values)
         return values
+
+    def _check_multiplicities(self, values: Mapping[str, float]) -> None:
+        for name in self.ansatz.multiplicities:
+            if name in self.ansatz.extremised and values.get(name, 1.0) <= 0.0:
+                raise InputError(f"{name} = {values[name]:g} must be positive.")
+            if name not in self.ansatz.extremised and values[name] < 1.0:
+                raise InputError(f"{name} = {values[name]:g} counts replicas: it must be at least 1.")
 
 
 @lru_cache(maxsize=64)
 def _known(model: Model, ansatz: Ansatz) -> Setting:
     """One setting per model and ansatz, so that its kernel is looked up once."""
     return Setting(model, ansatz)
+
+
+def _both_spellings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The constrained overlap and the distance (1 - overlap)/2, whichever of them was given."""
+    overlap, distance = given.get("overlap"), given.get("distance")
+    if overlap is not None and distance is not None:
+        raise InputError("overlap= and distance= are two spellings of one constraint: give one of them.")
+    rest = {name: value for name, value in given.items() if name not in ("overlap", "distance")}
+    if overlap is None and distance is None:
+        return rest
+    if overlap is None:
+        return {**rest, "overlap": 1.0 - 2.0 * _number("distance", distance), "distance": distance}
+    return {**rest, "overlap": overlap, "distance": 0.5 * (1.0 - _number("overlap", overlap))}
 
 
 def _number(name: str, value: Any) -> float:

@@ -17,6 +17,7 @@ from replica.ansatz import conjugate
 from replica.errors import InputError
 from saddle.branch import SMALLEST_DISTANCE, Side, approach
 from saddle.fold import Fold, fold_in_load
+from saddle.growing import Reached, follow_multiplicity
 from saddle.newton import Attempt, FixedPoint, newton
 from saddle.outcome import finished, not_converged, without_value
 from saddle.problem import Problem, State
@@ -126,7 +127,7 @@ def problem_of(setting: Setting, values: Mapping[str, float], reference: SaddleP
     """The equations at these parameters."""
     parameters = dict(values)
     for name in setting.ansatz.imposed:
-        parameters[name] = 1.0 - 2.0 * values["distance"]
+        parameters[name] = values.get("overlap", 1.0 - 2.0 * values["distance"])
     given = {}
     if reference is not None:
         for here, there in setting.ansatz.given:
@@ -154,7 +155,9 @@ def solve_point(
         attempt = None if attempt is None or _spurious(problem, attempt) else attempt
     if attempt is None or not _acceptable(attempt):
         attempt = cold_start(problem, setting.rule, tolerance)
-    if not _acceptable(attempt) and setting.ansatz.imposed:
+    if not _acceptable(attempt) and setting.ansatz.multiplicities:
+        attempt = _with_growing_multiplicity(setting, values, attempt, tolerance)
+    elif not _acceptable(attempt) and setting.ansatz.imposed:
         return _along_branch(setting, values, reference, attempt, tolerance)
     if not _acceptable(attempt) or _spurious(problem, attempt):
         attempt = _with_growing_load(setting, values, reference, attempt, tolerance)
@@ -222,6 +225,22 @@ def _with_growing_load(
         else:
             factor = math.sqrt(factor)
     return current if load == goal else failed
+
+
+def _with_growing_multiplicity(
+    setting: Setting, values: Mapping[str, float], failed: Attempt, tolerance: float
+) -> Attempt:
+    """Follow the branch from one replica in a cluster to the number asked for."""
+    name = setting.ansatz.multiplicities[0]
+
+    def problem_at(multiplicity: float) -> Problem:
+        return problem_of(setting, {**values, name: multiplicity}, None)
+
+    start = cold_start(problem_at(1.0), setting.rule, tolerance)
+    if not _acceptable(start):
+        return failed
+    reached = follow_multiplicity(problem_at, Reached(1.0, start), values[name], setting.rule, tolerance)
+    return reached.attempt if reached.value == values[name] else failed
 
 
 def _along_branch(
