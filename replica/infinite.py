@@ -195,8 +195,8 @@ class _Pass:
         for maximum in scaled.atoms(Maximum):
             if not is_even(maximum.body, {z, *maximum.bound}):
                 raise UnsupportedAnsatz(
-                    f"For {self.y} -> infinity a factor of {self.derivation.model.name} is neither log-concave nor even, so that "
-                    "its maximiser may jump at an unknown place; that limit is not taken."
+                    f"For {self.y} -> infinity a factor of {self.derivation.model.name} is neither log-concave nor even, so "
+                    "that its maximiser may jump at an unknown place; that limit is not taken."
                 )
 
     def _laplace(self, inner: sp.Expr) -> tuple[sp.Expr, sp.Expr]:

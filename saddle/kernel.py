@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 _SHAPING = tuple(
     f"{name}.py"
     for name in (
-        "centres", "codegen", "edges", "kernel", "kernel_source", "maximisers", "modes", "piecewise", "scales", "special",
-        "tilts",
+        "centres", "codegen", "edges", "infinite_kernel", "kernel", "kernel_source", "maximisers", "modes", "piecewise",
+        "scales", "special", "tilts",
     )  # fmt: skip
 )
 
@@ -71,19 +71,20 @@ def _sources_digest() -> str:
     return digest.hexdigest()
 
 
-def kernel_key(model: Model, ansatz: Ansatz) -> str:
-    """Return the key of the kernel of a model under an ansatz: 16 hexadecimal digits."""
-    recipe = f"{model.recipe()}\n{ansatz!r}\n{_sources_digest()}"
+def kernel_key(model: Model, ansatz: Ansatz, infinite: bool = False) -> str:
+    """Return the key of the kernel of a model under an ansatz (at infinite multiplicity): 16 hexadecimal digits."""
+    recipe = f"{model.recipe()}\n{ansatz!r}\n{'infinite' if infinite else ''}{_sources_digest()}"
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=64)
-def _load(key: str, folder: Path, model: Model, ansatz: Ansatz) -> ModuleType:
+def _load(key: str, folder: Path, model: Model, ansatz: Ansatz, infinite: bool) -> ModuleType:
     path = folder / f"kernel_{key}.py"
     if not path.exists():
+        from saddle.infinite_kernel import infinite_kernel_source
         from saddle.kernel_source import kernel_source
 
-        _write(path, kernel_source(model, ansatz))
+        _write(path, (infinite_kernel_source if infinite else kernel_source)(model, ansatz))
     name = f"replica_saddle_kernel_{key}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
@@ -93,15 +94,17 @@ def _load(key: str, folder: Path, model: Model, ansatz: Ansatz) -> ModuleType:
     return module
 
 
-def load_kernel(model: Model, ansatz: Ansatz) -> ModuleType:
+def load_kernel(model: Model, ansatz: Ansatz, infinite: bool = False) -> ModuleType:
     """Return the kernel module of a model under an ansatz, derived and written the first time.
+
+    ``infinite`` asks for the limit in which the multiplicity that the ansatz keeps is infinite.
 
     Raises
     ------
     InputError
         If the kernel folder cannot be used.
     """
-    return _load(kernel_key(model, ansatz), cache_folder(), model, ansatz)
+    return _load(kernel_key(model, ansatz, infinite), cache_folder(), model, ansatz, infinite)
 
 
 def _write(path: Path, text: str) -> None:

@@ -46,12 +46,12 @@ def render(free_entropy: FreeEntropy) -> str:
     layout = Layout(free_entropy)
     header = (
         f'"""Quadrature kernels of {free_entropy.model.name} under {free_entropy.ansatz.name}, generated."""\n\n'
-        f"{_special_source()}\n\nMETA = {pprint.pformat(layout.meta(), width=110, sort_dicts=False)}\n"
+        f"{special_source()}\n\nMETA = {pprint.pformat(layout.meta(), width=110, sort_dicts=False)}\n"
     )
     return header + "".join(writer.source() for writer in layout.writers())
 
 
-def _special_source() -> str:
+def special_source() -> str:
     """The special functions without docstrings, so that a kernel module stands alone."""
     body = []
     for node in (node for module in (special, edges) for node in ast.parse(inspect.getsource(module)).body):
