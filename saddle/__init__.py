@@ -10,15 +10,25 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from saddle.capacities import capacity, max_margin
     from saddle.checks import Check, check
     from saddle.curve import Curve
+    from saddle.diagrams import Diagram, diagram
+    from saddle.following import Branch, follow, load_branch
     from saddle.generalization import generalization
+    from saddle.landmarks import Landmark, thresholds
     from saddle.reports import entropy_curve, franz_parisi
     from saddle.results import Iteration, SaddlePoint, Status, Threshold
     from saddle.solving import SaddleError, solve
-    from saddle.thresholds import capacity, max_margin
 
 _HOME = {
+    "Branch": "following",
+    "Diagram": "diagrams",
+    "Landmark": "landmarks",
+    "diagram": "diagrams",
+    "follow": "following",
+    "load_branch": "following",
+    "thresholds": "landmarks",
     "Check": "checks",
     "check": "checks",
     "Curve": "curve",
@@ -31,25 +41,32 @@ _HOME = {
     "Threshold": "results",
     "SaddleError": "solving",
     "solve": "solving",
-    "capacity": "thresholds",
-    "max_margin": "thresholds",
+    "capacity": "capacities",
+    "max_margin": "capacities",
 }
 
 __all__ = [
+    "Branch",
     "Check",
     "Curve",
+    "Diagram",
     "Iteration",
+    "Landmark",
     "SaddleError",
     "SaddlePoint",
     "Status",
     "Threshold",
     "capacity",
     "check",
+    "diagram",
     "entropy_curve",
+    "follow",
     "franz_parisi",
     "generalization",
+    "load_branch",
     "max_margin",
     "solve",
+    "thresholds",
 ]
 
 

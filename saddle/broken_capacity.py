@@ -16,7 +16,7 @@ from replica.errors import InputError
 from saddle.results import Status, Threshold
 
 if TYPE_CHECKING:
-    from saddle.thresholds import Line
+    from saddle.capacities import Line
 
 _NEARLY_STABLE = 1e-3
 """Size of a negative replicon below which the broken value differs from the symmetric one by less than its cube."""

@@ -53,6 +53,8 @@ def compute(args: argparse.Namespace, argv: Sequence[str], progress: Progress | 
 def count(args: argparse.Namespace) -> int:
     """How many points a parsed command asks for."""
     rows = product(**_ranges(args))
+    if args.command == "thresholds":
+        return len(args.only or "abc")
     if args.command == "generalization":  # two branches where there is no margin
         return sum(2 if row["kappa"] == 0 else 1 for row in rows)
     return len(rows) * len(_ansatz_names(args))
@@ -163,6 +165,24 @@ def _generalization(model: Any, ansatz: Any, args: argparse.Namespace, progress:
     return saddle.generalization(model, args.alpha, args.kappa, **_settings(args, progress))
 
 
+def _thresholds(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
+    alpha = None if args.alpha is None else _single(args, "alpha")
+    known = {"only": args.only, "tolerance": args.tolerance, "progress": progress}
+    return saddle.thresholds(model, alpha=alpha, kappa=_single(args, "kappa"), **known)
+
+
+def _diagram(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
+    return saddle.diagram(model, args.alpha, _single(args, "kappa"), tolerance=args.tolerance, progress=progress)
+
+
+def _single(args: argparse.Namespace, name: str) -> float:
+    """The one value of a parameter that has to be a number here."""
+    values = getattr(args, name)
+    if len(values) != 1:
+        raise InputError(f"{args.command} takes one --{name}, not {len(values)}")
+    return float(values[0])
+
+
 _RUN: Mapping[str, Callable[[Any, Any, argparse.Namespace, Progress | None], Any]] = {
     "solve": _solve,
     "entropy": _entropy,
@@ -170,4 +190,6 @@ _RUN: Mapping[str, Callable[[Any, Any, argparse.Namespace, Progress | None], Any
     "max-margin": _max_margin,
     "franz-parisi": _franz_parisi,
     "generalization": _generalization,
+    "thresholds": _thresholds,
+    "diagram": _diagram,
 }

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from saddle.curve import Curve
 
 SCHEMA = 1
+RESULTS = ("free_entropy", "value", "kappa_max")
+"""Keys of which every row has one: what the row is about."""
 INTERRUPTED = "interrupted"
 """Status of a whole document whose computation was stopped; its rows carry their own."""
 COMPUTED_WITH = ("numpy", "scipy", "sympy", "mpmath", "numba")
@@ -150,7 +152,7 @@ def _problem(found: object) -> str:
         return "it has no rows"
     if not isinstance(found.get("parameters"), dict):
         return "it has no parameters"
-    if not all("status" in row and ("free_entropy" in row or "value" in row) for row in rows):
+    if not all("status" in row and any(key in row for key in RESULTS) for row in rows):
         return "a row has no result or no status"
     if not isinstance(provenance, dict):
         return "it has no provenance"

@@ -18,12 +18,12 @@ from replica.ansatz import conjugate
 from replica.errors import InputError
 from replica.model import Model
 from replica.teacher import teacher_overlap
+from saddle.capacities import zero_entropy_load
 from saddle.curve import Curve
 from saddle.reports import Numbers, as_numbers
 from saddle.results import SaddlePoint, Status, Threshold
 from saddle.setting import Setting
 from saddle.solving import DEFAULT_TOLERANCE, problem_of, solve_point, spinodal
-from saddle.thresholds import zero_entropy_load
 
 Progress = Callable[[SaddlePoint], None]
 Row = Mapping[str, object]

@@ -14,12 +14,12 @@ from typing import Any
 
 from replica.errors import InputError
 from replica.model import Model
+from saddle.capacities import capacity, max_margin, maximal_margin
 from saddle.curve import Curve
 from saddle.flat_minima import ENTROPY, SLOPE, Landscape, NotFound, Quantity, Touch, first_touch
 from saddle.results import Number, Status, Threshold
 from saddle.setting import Setting
 from saddle.solving import DEFAULT_TOLERANCE
-from saddle.thresholds import capacity, max_margin, maximal_margin
 
 DEFINITIONS = {
     "kappa_max": "largest margin with solutions: the replica-symmetric entropy vanishes",

@@ -17,7 +17,7 @@ from saddle.ranges import assignments, check_domain, values
 
 T = TypeVar("T")
 
-COMPUTING = ("solve", "entropy", "capacity", "max-margin", "franz-parisi", "generalization")
+COMPUTING = ("solve", "entropy", "capacity", "max-margin", "franz-parisi", "generalization", "thresholds", "diagram")
 DEFAULT_TOLERANCE = 1e-12
 _GRID = """\
 RANGE is a number, a comma list, start:stop:count (both ends included) or start:stop:count:log;
@@ -35,6 +35,8 @@ _EXAMPLES = {
         "      --distance 0.002:0.35:100 --plot fp.png"
     ),
     "generalization": "replica generalization teacher-student --alpha 0.5:1.6:56 --json",
+    "thresholds": "replica thresholds binary-perceptron --alpha 0.7 --kappa 0 --json",
+    "diagram": "replica diagram binary-perceptron --kappa 0 --alpha 0.3:0.83:54 --csv d.csv --plot d.png",
     "check": "replica check binary-perceptron --ansatz franz-parisi",
     "published": "replica published",
     "recompute": "replica recompute curve.json",
@@ -49,6 +51,8 @@ _SUMMARIES = {
     "max-margin": "largest margin with solutions at a load",
     "franz-parisi": "entropy of solutions at a distance from a typical solution of larger margin",
     "generalization": "what a student learns of its teacher against load: both branches and their transitions",
+    "thresholds": "where solutions end and flat minima break up, in the load or (with --alpha) in the reference margin",
+    "diagram": "phase diagram of flat minima over the load",
     "check": "check a derivation: gradients, finite n against brute force, reductions",
     "published": "published numbers beside ours",
     "recompute": "repeat the command of a stored JSON document and compare every row",
@@ -177,6 +181,25 @@ def _generalization(parser: Parser) -> None:
     _solver(parser)
 
 
+def _thresholds(parser: Parser) -> None:
+    _model(parser)
+    _range(parser, "alpha", "load; without it thresholds in the load are sought")
+    _range(parser, "kappa", "margin of the probes (default 0)", default=(0.0,))
+    parser.add_argument("--only", metavar="NAMES", type=_names, help="a comma list of the thresholds wanted")
+    _solver(parser)
+
+
+def _diagram(parser: Parser) -> None:
+    _model(parser)
+    _range(parser, "alpha", "loads at which the lines are reported", required=True)
+    _range(parser, "kappa", "margin of the probes (default 0)", default=(0.0,))
+    _solver(parser)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
 def _check(parser: Parser) -> None:
     _model(parser)
     _ansatz(parser)
@@ -197,6 +220,8 @@ _ADD: dict[str, Callable[[Parser], None]] = {
     "max-margin": _max_margin,
     "franz-parisi": _franz_parisi,
     "generalization": _generalization,
+    "thresholds": _thresholds,
+    "diagram": _diagram,
     "check": _check,
     "published": _models,
     "recompute": _recompute,

@@ -11,7 +11,7 @@ from saddle.extras import require
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from saddle.diagram import Diagram
+    from saddle.diagrams import Diagram
 
 _COLOURS = {"kappa_max": "C3", "kappa_mono": "C0", "kappa_gap": "C1"}
 _SYMBOLS = {"kappa_max": r"\kappa_{\rm max}", "kappa_mono": r"\kappa_{\rm mono}", "kappa_gap": r"\kappa_{\rm gap}"}

@@ -111,7 +111,7 @@ def _compared(given: Mapping[str, Any]) -> Row:
 
 @lru_cache(maxsize=64)
 def _capacity(model: str, kappa: float) -> Threshold:
-    from saddle.thresholds import capacity
+    from saddle.capacities import capacity
 
     found = capacity(zoo.model(model), kappa)
     assert isinstance(found, Threshold)

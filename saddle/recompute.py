@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from replica.errors import InputError
-from saddle.document import INTERRUPTED, document, strict
+from saddle.document import INTERRUPTED, RESULTS, document, strict
 from saddle.results import Result
 
 Row = Mapping[str, Any]
 
 _OF_THE_RUN = frozenset({"residual", "quadrature_error", "error", "message", "iterations", "warnings", "status"})
-_VALUES = ("free_entropy", "value")
+_VALUES = RESULTS
 _LOOSE = 1e-6
 _ROUNDING = 1e-15
 _SAME = 1e-9

@@ -85,7 +85,7 @@ class Setting:
         for name in [name for name in names if name in given]:
             value = given[name]
             if value == "max" and name.startswith("reference_"):
-                from saddle.thresholds import maximal_margin
+                from saddle.capacities import maximal_margin
 
                 if not self.model.weights.discrete:
                     raise InputError(

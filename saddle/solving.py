@@ -112,7 +112,7 @@ def reference_point(setting: Setting, values: Mapping[str, float], tolerance: fl
     point = _reference_point(reference, tuple(parameters.items()), tolerance)
     empty = point.status is Status.NO_SADDLE
     if empty or (setting.model.weights.discrete and point.converged and point.free_entropy < -_ZERO_ENTROPY):
-        from saddle.thresholds import maximal_margin
+        from saddle.capacities import maximal_margin
 
         largest = maximal_margin(setting.model, values["alpha"], tolerance)
         name = prefix + setting.model.constraint.parameters[0]

@@ -71,9 +71,9 @@ def test_an_unknown_name_is_refused():
 
 @pytest.fixture(scope="module")
 def few() -> saddle.Curve:
-    from saddle.diagram import flat_minima_diagram
+    from saddle.diagrams import diagram
 
-    return flat_minima_diagram("binary-perceptron", [0.7, 0.735, 0.76])
+    return diagram("binary-perceptron", [0.7, 0.735, 0.76])
 
 
 def test_the_diagram_reports_lines_where_they_are(few, by_margin):

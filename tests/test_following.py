@@ -29,14 +29,14 @@ def test_the_entropy_event_along_the_load_is_the_capacity(start):
 
 def test_a_user_event_and_the_overlap_as_parameter():
     point = saddle.solve(("binary-perceptron", "franz-parisi"), alpha=0.5, kappa=0.0, reference_kappa=0.2, distance=0.1)
-    branch = follow(point, "overlap", 0.9, events=[("tenth", lambda p: p.free_entropy - 0.1)])
+    branch = follow(point, "overlap", 0.9, events=[("level", lambda p: p.free_entropy - 0.15)])
     (event,) = branch.special
-    assert event.kind == "tenth"
-    assert event.point.free_entropy == pytest.approx(0.1, abs=1e-11)
+    assert event.kind == "level"
+    assert event.point.free_entropy == pytest.approx(0.15, abs=1e-11)
     again = saddle.solve(
         ("binary-perceptron", "franz-parisi"), alpha=0.5, kappa=0.0, reference_kappa=0.2, distance=event.value
     )
-    assert again.free_entropy == pytest.approx(0.1, abs=1e-10)
+    assert again.free_entropy == pytest.approx(0.15, abs=1e-10)
 
 
 def test_the_teacher_student_fold_and_crossing_lie_on_one_branch():

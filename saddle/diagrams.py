@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from replica.model import Model
+from saddle.capacities import max_margin
 from saddle.curve import Curve
 from saddle.flat_minima import ENTROPY, SLOPE, NotFound, Quantity, Touch, polish, touch_near
 from saddle.landmarks import Landmark, as_margin, margin_landscape, margin_touch, thresholds
@@ -21,7 +22,6 @@ from saddle.reports import as_numbers as numbers
 from saddle.results import Status, Threshold
 from saddle.setting import Setting
 from saddle.solving import DEFAULT_TOLERANCE
-from saddle.thresholds import max_margin
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -52,7 +52,7 @@ class Diagram(Curve):
         return draw_diagram(self, ax)
 
 
-def flat_minima_diagram(
+def diagram(
     model: Model | str,
     alpha: float | Iterable[float],
     kappa: float = 0.0,
@@ -171,7 +171,7 @@ class Line:
 
     def _afresh(self, load: float, known: list[tuple[float, Touch]]) -> Touch:
         """Without a neighbour: sought from the maximal margin downwards."""
-        from saddle.thresholds import maximal_margin
+        from saddle.capacities import maximal_margin
 
         largest = maximal_margin(self.setting.model, load, self.tolerance)
         touch = margin_touch(self.setting, self.quantity, load, self.kappa, largest, self.tolerance)
