@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from saddle.problem import Problem, State
 from saddle.quadrature import Rule
 from saddle.results import Iteration, SaddlePoint, Status
 from saddle.setting import Setting
+from saddle.stability import Stability, of_conditioned, of_replicon
 
 _EPS = float(np.finfo(float).eps)
 _ROUNDING = 16 * _EPS
@@ -44,7 +44,8 @@ def finished(
     value = refined.free_entropy
     quadrature = abs(value - state.free_entropy)
     error = quadrature + _ROUNDING * refined.scale + _reference_error(problem, state, reference)
-    observables = _observables(setting, problem, values, state)
+    error += sum(_EPS * abs(problem.slope(state, name)) for name in problem.imposed)
+    observables, stability = _observables(setting, problem, values, state, reference)
     bound = observables.get("bound")
     if isinstance(bound, float) and value > bound + 10 * error + 1e-12:
         message = f"The solution found has entropy {value:.12g} above the bound {bound:.12g}: a spurious branch."
@@ -61,10 +62,10 @@ def finished(
         quadrature_error=quadrature,
         error=error,
         status=status,
-        message=_message(status, state.residual),
+        message=" ".join(filter(None, (_message(status, state.residual), stability.reason))),
         iterations=iterations,
         observables=observables,
-        warnings=_warnings(observables),
+        warnings=stability.warnings,
         kernel=setting.key,
         rule=str(setting.rule),
         tolerance=tolerance,
@@ -77,25 +78,21 @@ def _message(status: Status, residual: float) -> str:
     return f"Solved to residual {residual:.1e}."
 
 
-def _warnings(observables: Mapping[str, Any]) -> tuple[str, ...]:
-    if observables.get("stable") is False:
-        return ("The replica-symmetric saddle is unstable here (negative replicon): replica symmetry is broken.",)
-    return ()
-
-
 def _observables(
-    setting: Setting, problem: Problem, values: Mapping[str, float], state: State
-) -> dict[str, float | bool | None]:
-    """What the ansatz adds to a row: slope and bound, or overlap, distance and stability."""
+    setting: Setting, problem: Problem, values: Mapping[str, float], state: State, reference: SaddlePoint | None
+) -> tuple[dict[str, float | bool | None], Stability]:
+    """What the ansatz adds to a row: slope, bound and stability, or overlap, distance, replicon and stability."""
     learned = _generalization(setting, state.overlaps)
     if setting.ansatz.imposed:
         name = setting.ansatz.imposed[0]
         bound = setting.model.weights.distance_bound(values["distance"])
-        return {"slope": -2.0 * problem.slope(state, name), "bound": bound, **learned}
+        stability = of_conditioned(problem, state, reference)
+        slope = -2.0 * problem.slope(state, name)
+        return {"slope": slope, "bound": bound, "stable": stability.stable, **learned}, stability
     ((name, replicon),) = problem.observables(state, setting.rule)["replicons"].items()
-    overlap = state.overlaps.get(name, 0.0)
-    found = {"overlap": overlap, "distance": (1.0 - overlap) / 2, "replicon": replicon, "stable": bool(replicon > 0.0)}
-    return {**found, **learned}
+    stability, overlap = of_replicon(replicon), state.overlaps.get(name, 0.0)
+    found = {"overlap": overlap, "distance": (1.0 - overlap) / 2, "replicon": replicon, "stable": stability.stable}
+    return {**found, **learned}, stability
 
 
 def _generalization(setting: Setting, overlaps: Mapping[str, float]) -> dict[str, float | bool | None]:
@@ -159,7 +156,8 @@ def without_value(
     last = iterations[-1].residual if iterations else math.nan
     meta = setting.kernel.META
     names = [conjugate(k) if hat else k for k in meta["overlaps"] for hat in (False, True)] + list(setting.ansatz.extremised)
-    keys: tuple[str, ...] = ("slope", "bound") if setting.ansatz.imposed else ("overlap", "distance", "replicon", "stable")
+    symmetric = ("overlap", "distance", "replicon", "stable")
+    keys: tuple[str, ...] = ("slope", "bound", "stable") if setting.ansatz.imposed else symmetric
     keys = observable_names(setting) if setting.ansatz.multiplicities else keys
     keys = (*keys, "generalization_error") if teacher_overlap(setting.ansatz) else keys
     observables: dict[str, float | bool | None] = dict.fromkeys(keys)

@@ -81,7 +81,7 @@ def _profiles(curve: Curve, ax: Axes) -> None:
     bound: dict[float, float] = {}
     for label, points in _lines(curve, axis):
         x, y = _sorted(points, axis)
-        colour = _line(ax, x, y, label, np.ones(len(x), dtype=bool))
+        colour = _line(ax, x, y, label, _stable(points, axis))
         bound.update((p.parameters["distance"], _number(p.observables.get("bound"))) for p in points)
         entry = summaries.get(_key(points[0].parameters), {})
         typical = _number(entry.get("typical_distance"))

@@ -88,7 +88,8 @@ class SaddlePoint:
     error : float
         Absolute error of ``free_entropy`` from all sources.
     observables : mapping
-        What the ansatz adds: ``overlap, distance, replicon, stable`` (RS), ``slope, bound`` (Franz-Parisi).
+        What the ansatz adds: ``overlap, distance, replicon, stable`` (RS), ``slope, bound, stable``
+        (Franz-Parisi: the reference's saddle and the probes').
     window : pair of float or None
         Distances between which there is no saddle, where this point lies in such a window.
     """
