@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from replica import zoo
     from replica.ansatz import Ansatz, Leaf, Node
     from replica.derivation import derive
+    from replica.discrete import DiscreteWeights
     from replica.errors import InputError, NotDifferentiable, UnsupportedAnsatz
     from replica.evaluation import evaluate
     from replica.free_entropy import FreeEntropy
-    from replica.model import BinaryWeights, Model, Perceptron, SphericalWeights, Threshold
+    from replica.model import BinaryWeights, GaussianWeights, Model, Perceptron, SphericalWeights, Threshold
 
 _HOME = {
     "Ansatz": "ansatz",
@@ -29,6 +30,8 @@ _HOME = {
     "UnsupportedAnsatz": "errors",
     "FreeEntropy": "free_entropy",
     "BinaryWeights": "model",
+    "DiscreteWeights": "discrete",
+    "GaussianWeights": "model",
     "Model": "model",
     "Perceptron": "model",
     "SphericalWeights": "model",
@@ -38,7 +41,9 @@ _HOME = {
 __all__ = [
     "Ansatz",
     "BinaryWeights",
+    "DiscreteWeights",
     "FreeEntropy",
+    "GaussianWeights",
     "InputError",
     "Leaf",
     "Model",

@@ -3,6 +3,7 @@
 A teacher becomes a replica of its own (:mod:`replica.teacher`).  A model that is symmetric under a change of sign of
 the weights has typical configurations in pairs ``w, -w``: two replicas whose branches part at the root, each free to
 change its sign, have overlap 0.  These overlaps are set to it, so that they are neither variables nor order parameters.
+Where the weights do not fix their norm, the overlap of a replica with itself becomes an order parameter.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from replica.ansatz import Ansatz
+from replica.errors import InputError
 from replica.teacher import ansatz_of
 
 if TYPE_CHECKING:
@@ -20,7 +22,18 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=256)
 def adapt(model: Model, ansatz: Ansatz) -> Ansatz:
-    """Return the ansatz as this model needs it; the ansatz itself if nothing is to be done."""
+    """Return the ansatz as this model needs it; the ansatz itself if nothing is to be done.
+
+    Raises
+    ------
+    InputError
+        If the architecture or a teacher takes weights of fixed norm only, and these are not.
+    """
+    if not model.weights.unit_norm:
+        if getattr(model, "teacher", False) or not getattr(model.architecture, "any_norm", False):
+            part = "teacher" if getattr(model, "teacher", False) else f"architecture {model.architecture.name}"
+            raise InputError(f"The {part} of {model.name} takes weights of fixed norm, unlike {model.weights.name} weights.")
+        ansatz = ansatz.with_free_norms()
     ansatz = ansatz_of(model, ansatz)
     if model.weights.discrete:
         ansatz = without_spectators(ansatz)
@@ -30,6 +43,7 @@ def adapt(model: Model, ansatz: Ansatz) -> Ansatz:
 def is_even(model: Model) -> bool:
     """Return whether a configuration and its negative are equivalent."""
     symmetric = set(model.weights.values) == {-value for value in model.weights.values}
+    symmetric &= getattr(model.weights, "symmetric", True)
     even = getattr(model.constraint, "even", False) and not getattr(model, "teacher", False)
     return bool(even and symmetric and getattr(model.architecture, "odd", False))
 

@@ -10,13 +10,14 @@ where one reference replica, the *anchor*, shares its cluster with ``r`` probes.
 
 The overlap of two replicas is named by the node where their branches part and by their two species: the key
 ``(node, species, species)``.  How many pairs carry a key is a polynomial in the multiplicities; a key whose count
-vanishes identically does not exist.
+vanishes identically does not exist.  Where the norm of the weights is not fixed, the overlap of a replica with itself is a
+key too, ``(SELF, species, species)``; each replica counts as half a pair, as in :math:`\tfrac12 \sum_a \hat Q_{aa} Q_{aa}`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 Key = tuple[str, str, str]
 Path = tuple[int, ...]
+
+SELF = "(self)"
+"""In place of a node, in the key of the overlap of a replica with itself."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,9 @@ class Ansatz:
     extremised : tuple of str
         Those multiplicities that the free entropy is extremised over unless they are given (Parisi's ``m``); the others
         count real replicas.
+    norms : tuple of (species, name)
+        What the overlap of a replica with itself is called, where the norm of the weights is not fixed; ``Q`` for an only
+        species and ``Q_species`` for several where nothing is declared.
     """
 
     name: str
@@ -99,6 +106,30 @@ class Ansatz:
     multiplicities: tuple[str, ...] = ()
     zero: tuple[tuple[Key, str], ...] = ()
     extremised: tuple[str, ...] = ()
+    norms: tuple[tuple[str, str], ...] = ()
+
+    def with_free_norms(self) -> Ansatz:
+        """The ansatz with the overlap of a replica with itself as an order parameter of every species."""
+        species = [s for s in species_below(self.tree) if s not in self.free_species()]
+        known = dict(self.norms) if self.norms else {s: f"Q_{s}" if len(species) > 1 else "Q" for s in species}
+        overlaps = tuple(((SELF, s, s), known[s]) for s in species)
+        if any(key in self.names() for key, _ in overlaps):
+            return self
+        meaning = tuple((name, f"squared norm of a replica per weight{f' ({s})' if len(species) > 1 else ''}")
+                        for (_, s, _), name in overlaps)  # fmt: skip
+        # what is left of the tree without the smallest multiplicity has one species fewer, whose norm is given too
+        left = species_below(prune(self.tree, self.vanishing[0])) if self.given else []
+        given = tuple((known[s], "Q" if len(left) == 1 else f"Q_{s}") for s in left)
+        return replace(
+            self,
+            overlaps=(*self.overlaps, *overlaps),
+            meaning=(*self.meaning, *meaning),
+            given=(*self.given, *given),
+        )
+
+    def norm(self, species: str) -> str | None:
+        """The name of the overlap of a replica of this species with itself, None where it is 1."""
+        return self.names().get((SELF, species, species))
 
     def prefix(self, species: str) -> str:
         """The prefix of a species' constraint parameters."""
@@ -125,7 +156,7 @@ class Ansatz:
         named, zero = self.names(), self.zero_names()
         return {
             key: count
-            for key, count in pair_counts(self.tree).items()
+            for key, count in pair_counts(self.tree, has_free_norms(self)).items()
             if key in named or not (key in zero or self.is_spectator(key))
         }
 
@@ -192,12 +223,20 @@ class PairClass:
     depth: int
 
 
-def pair_classes(tree: Node) -> list[PairClass]:
-    """All classes of replica pairs with their key and number of pairs (a polynomial in the multiplicities)."""
+def pair_classes(tree: Node, norms: bool = False) -> list[PairClass]:
+    """All classes of replica pairs with their key and number of pairs (a polynomial in the multiplicities).
+
+    With ``norms`` also every replica with itself, as half a pair.
+    """
     import sympy as sp
 
     leaves = list(leaf_paths(tree))
     classes = []
+    if norms:
+        for path, leaf in leaves:
+            nodes = nodes_along(tree, path)
+            count = sp.prod([multiplicity(node.groups[g][0]) for node, g in zip(nodes, path, strict=True)])
+            classes.append(PairClass((SELF, leaf.species, leaf.species), sp.expand(count / 2), path, path, len(path)))
     for i, (path_a, leaf_a) in enumerate(leaves):
         nodes_a = nodes_along(tree, path_a)
         mult_a = [multiplicity(node.groups[g][0]) for node, g in zip(nodes_a, path_a, strict=True)]
@@ -235,14 +274,22 @@ def replica_count(tree: Node) -> Expr:
     return sp.expand(sp.Add(*counts))
 
 
-def pair_counts(tree: Node) -> dict[Key, Expr]:
-    """Number of replica pairs of every existing overlap; they sum to R(R-1)/2 for R replicas in total."""
+def pair_counts(tree: Node, norms: bool = False) -> dict[Key, Expr]:
+    """Number of replica pairs of every existing overlap; they sum to R(R-1)/2 for R replicas in total.
+
+    With ``norms`` also half of every replica, which makes it R R/2.
+    """
     import sympy as sp
 
     counts: dict[Key, Expr] = {}
-    for pair in pair_classes(tree):
+    for pair in pair_classes(tree, norms):
         counts[pair.key] = sp.expand(counts.get(pair.key, sp.Integer(0)) + pair.count)
     return {key: count for key, count in counts.items() if count != 0}
+
+
+def has_free_norms(ansatz: Ansatz) -> bool:
+    """Whether the overlap of a replica with itself is an order parameter."""
+    return any(node == SELF for node, _, _ in ansatz.names())
 
 
 def check_tree(ansatz: Ansatz) -> None:

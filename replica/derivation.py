@@ -21,6 +21,7 @@ import sympy as sp
 from replica import zoo
 from replica.adaptation import adapt
 from replica.ansatz import (
+    SELF,
     Ansatz,
     Key,
     Leaf,
@@ -122,10 +123,11 @@ class Derivation:
 
     def __init__(self, model: Model, ansatz: Ansatz) -> None:
         self.model, self.ansatz = model, ansatz
+        self.free_norms = not model.weights.unit_norm
         self.counts = ansatz.counts()
         self.overlaps = {key: sp.Symbol(name) for key, name in ansatz.names().items()}
         self.conjugates = {key: sp.Symbol(name) for key, name in ansatz.conjugate_names().items()}
-        self.classes = pair_classes(ansatz.tree)
+        self.classes = pair_classes(ansatz.tree, self.free_norms)
         self.leaves = dict(leaf_paths(ansatz.tree))
 
     def _is_free(self, key: Key) -> bool:
@@ -140,11 +142,11 @@ class Derivation:
     def energetic(self) -> Side:
         """The average over the fields of a pattern."""
         seen = {key: q for key, q in self.overlaps.items() if not self._is_free(key)}
-        covariance = {key: self.model.architecture.covariance(q) for key, q in seen.items()}
-        diagonal = self.model.architecture.covariance(sp.Integer(1))
-        fields = FieldTree(self.ansatz.tree, covariance, diagonal, "e")
+        covariance, norms = _by_kind({key: self.model.architecture.covariance(q) for key, q in seen.items()})
+        unit = self.model.architecture.covariance(sp.Integer(1))
+        fields = FieldTree(self.ansatz.tree, covariance, unit, "e", norms)
 
-        def factor(leaf: Leaf, field: sp.Expr) -> sp.Expr:
+        def factor(leaf: Leaf, field: sp.Expr, curvature: sp.Expr) -> sp.Expr:
             if leaf.teacher:
                 return label_factor(field)
             if leaf.free:
@@ -158,13 +160,24 @@ class Derivation:
     @cached_property
     def weights(self) -> Side:
         """The trace over the weights, for discrete ones."""
-        fields = FieldTree(self.ansatz.tree, dict(self.conjugates), None, "w")
-        nested = NestedAverage(fields, lambda leaf, field: self.model.weights.trace(field), self.model.weights.values)
-        return Side(nested, self.ansatz, self.classes)
+        weights = self.model.weights
+        conjugates, curvatures = _by_kind(self.conjugates)
+        fields = FieldTree(self.ansatz.tree, conjugates, None, "w", curvatures)
+
+        def factor(leaf: Leaf, field: sp.Expr, curvature: sp.Expr) -> sp.Expr:
+            return weights.trace(field, curvature) if self.free_norms else weights.trace(field)
+
+        levels = getattr(weights, "levels", None)
+        return Side(NestedAverage(fields, factor, weights.values, levels), self.ansatz, self.classes)
 
     @cached_property
     def diagonal_term(self) -> sp.Expr:
-        r"""Minus half the explained diagonal of the conjugates, from :math:`w^2 = 1`, at symbolic multiplicities."""
+        r"""Minus half the explained diagonal of the conjugates, from :math:`w^2 = 1`, at symbolic multiplicities.
+
+        Nothing where the norm is free: there the trace has it, in the curvature.
+        """
+        if self.free_norms:
+            return sp.Integer(0)
         fields = self.weights.nested.fields
         total = sp.Integer(0)
         for path, leaf in self.leaves.items():
@@ -181,8 +194,11 @@ class Derivation:
 
     @cached_property
     def determinant(self) -> sp.Expr:
-        r""":math:`\tfrac12 \ln \det Q` at symbolic multiplicities, for spherical weights."""
-        return log_determinant(self.ansatz.tree, self.overlaps, sp.Integer(1)) / 2
+        r""":math:`\tfrac12 \ln \det Q` at symbolic multiplicities, and the prior of the norms, for continuous weights."""
+        overlaps, norms = _by_kind(self.overlaps)
+        volume = log_determinant(self.ansatz.tree, overlaps, norms) / 2
+        prior = (2 * self.counts[SELF, s, s] * self.model.weights.log_prior(q) for s, q in norms.items())
+        return volume + sp.Add(*prior)
 
     def replicons(self) -> dict[str, Replicon]:
         """The replicon of every group whose replicas have an overlap among themselves at their own node."""
@@ -197,7 +213,7 @@ class Derivation:
             if self.model.weights.discrete:
                 weights = self.weights.replicon(path)
             else:
-                weights = (fields.diagonal - fields.at(path).covariance(leaf.species, leaf.species)) ** 2
+                weights = (fields.variance_of(leaf.species) - fields.at(path).covariance(leaf.species, leaf.species)) ** 2
             found[node.name] = Replicon(name, self.energetic.replicon(path), weights)
         return found
 
@@ -248,3 +264,9 @@ class Derivation:
             steps=(),
         )
         return result.with_steps(steps_of(self, result))
+
+
+def _by_kind(values: dict[Key, sp.Expr]) -> tuple[dict[Key, sp.Expr], dict[str, sp.Expr]]:
+    """Values of overlaps between replicas by key, and of the overlap of a replica with itself by species."""
+    pairs = {key: value for key, value in values.items() if key[0] != SELF}
+    return pairs, {key[1]: value for key, value in values.items() if key[0] == SELF}

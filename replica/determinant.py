@@ -14,16 +14,19 @@ import sympy as sp
 from replica.ansatz import Key, Leaf, Node, Path, leaf_paths, multiplicity, nodes_along
 
 
-def log_determinant(tree: Node, overlap: Mapping[Key, sp.Expr], diagonal: sp.Expr) -> sp.Expr:
-    r""":math:`\ln \det Q` with the multiplicities as symbols."""
-    matrix = _Overlaps(overlap, diagonal)
+def log_determinant(tree: Node, overlap: Mapping[Key, sp.Expr], norms: Mapping[str, sp.Expr]) -> sp.Expr:
+    r""":math:`\ln \det Q` with the multiplicities as symbols; the norm of a species is 1 unless it is given."""
+    matrix = _Overlaps(overlap, norms)
     root = sp.log(_row_sums(tree, matrix).det(method="berkowitz"))
     return root + _sectors(tree, matrix, sp.Integer(1))
 
 
 class _Overlaps:
-    def __init__(self, overlap: Mapping[Key, sp.Expr], diagonal: sp.Expr) -> None:
-        self.overlap, self.diagonal = overlap, diagonal
+    def __init__(self, overlap: Mapping[Key, sp.Expr], norms: Mapping[str, sp.Expr]) -> None:
+        self.overlap, self.norms = overlap, norms
+
+    def diagonal(self, species: str) -> sp.Expr:
+        return self.norms.get(species, sp.Integer(1))
 
     def __call__(self, node: str, s: str, t: str) -> sp.Expr:
         return self.overlap.get((node, min(s, t), max(s, t)), sp.Integer(0))
@@ -35,7 +38,7 @@ def _sectors(node: Node, matrix: _Overlaps, above: sp.Expr) -> sp.Expr:
         m = multiplicity(text)
         if m != 1:
             if isinstance(child, Leaf):
-                within = sp.Matrix([[matrix.diagonal]])
+                within = sp.Matrix([[matrix.diagonal(child.species)]])
                 between = sp.Matrix([[matrix(node.name, child.species, child.species)]])
             else:
                 within = _row_sums(child, matrix)
@@ -66,7 +69,7 @@ def _row_sums(tree: Node, matrix: _Overlaps) -> sp.Matrix:
     def entry(a: int, b: int) -> sp.Expr:
         (path_a, leaf_a), (path_b, leaf_b) = leaves[a], leaves[b]
         nodes = nodes_along(tree, path_b)
-        total = matrix.diagonal if a == b else sp.Integer(0)
+        total = matrix.diagonal(leaf_a.species) if a == b else sp.Integer(0)
         for depth in range(min(len(path_a), len(path_b))):
             here = matrix(nodes[depth].name, leaf_a.species, leaf_b.species)
             if path_a[depth] != path_b[depth]:

@@ -124,12 +124,24 @@ def _edge_excess(*arguments: Any) -> Any:
         return _edge(*arguments) - x
 
 
+def _moment(f: Any, g: Any, levels: Any, k: Any = 0) -> Any:
+    terms = [p * mpmath.exp(v * f + g * v * v / 2) for v, p in levels]
+    return mpmath.fsum(v ** int(k) * t for (v, _), t in zip(levels, terms, strict=True)) / mpmath.fsum(terms)
+
+
+def _trace(f: Any, g: Any, levels: Any) -> Any:
+    return mpmath.fsum(p * mpmath.exp(v * f + g * v * v / 2) for v, p in levels)
+
+
 _MODULE = {
     "Pieces": _pieces,
     "LogPieces": lambda *arguments: mpmath.log(_pieces(*arguments)),
     "Edge": _edge,
     "EdgeExcess": _edge_excess,
     "Share": lambda *arguments: _piece(int(arguments[-1]), *arguments[:-1]) / _pieces(*arguments[:-1]),
+    "Trace": _trace,
+    "LogTrace": lambda f, g, levels: mpmath.log(_trace(f, g, levels)),
+    "Moment": _moment,
     "H": _h,
     "Mills": _mills,
     "MillsExcess": _mills_excess,
@@ -167,7 +179,7 @@ def _site_sum(node: SiteSum, rule: OracleRule) -> Evaluator:
     body = _compile(node.body, rule)
 
     def run(environment: Environment) -> Any:
-        return mpmath.fsum(body({**environment, node.variable: mpmath.mpf(int(v))}) for v in node.values)
+        return mpmath.fsum(body({**environment, node.variable: mpmath.mpf(v.p) / v.q}) for v in node.values)
 
     return run
 

@@ -5,7 +5,8 @@ r"""The expressions of a replica calculation: the smallest set that differentiat
 * ``SiteSum(f, s, values)``: a sum over the values of a discrete weight.
 * ``H``, ``Mills``, ``MillsExcess``, ``LogH`` with :math:`H' = -H M`, :math:`M' = M(M - x)`, :math:`(\ln H)' = -M`;
   never a separate density, so that :math:`H'/H` cancels by itself.
-* ``TwoCosh``, ``Log2Cosh`` and sympy's ``tanh`` for the trace over a binary weight.
+* ``TwoCosh``, ``Log2Cosh`` and sympy's ``tanh`` for the trace over a binary weight; over any other discrete weight
+  ``Trace``, ``LogTrace`` and ``Moment`` (:mod:`replica.levels`).
 * the functions of :mod:`replica.pieces` for factors that are constant between several edges.
 * ``Step`` and ``Delta``, which refuse to be differentiated: by the time a derivative is taken, they are integrated.
 
@@ -19,6 +20,7 @@ from collections.abc import Callable
 import sympy as sp
 
 from replica.errors import NotDifferentiable
+from replica.levels import LogTrace, Moment, Trace, trace_of
 from replica.pieces import BARE, SMOOTH, LogPieces, Pieces, Steps, StepsSlope, smoothed
 
 
@@ -219,7 +221,7 @@ class SiteSum(sp.Expr):
         constant, dependent = sp.sympify(body).as_independent(s, as_Add=False)
         if dependent == 1:
             return constant * len(values)
-        trace = _two_cosh_of(dependent, s, values)
+        trace = _two_cosh_of(dependent, s, values) or trace_of(dependent, s, values)
         return constant * (trace if trace is not None else sp.Expr.__new__(cls, dependent, s, values))
 
     @property
@@ -265,8 +267,11 @@ class SiteSum(sp.Expr):
         return f"Sum[{body}; {s} in {{{', '.join(map(str, self.values))}}}]"
 
 
-SPECIAL = (H, Mills, MillsExcess, LogH, TwoCosh, Log2Cosh, sp.tanh, *SMOOTH)
-"""Functions whose arguments say where an integrand has its features."""
+SPECIAL = (H, Mills, MillsExcess, LogH, TwoCosh, Log2Cosh, sp.tanh, Trace, LogTrace, Moment, *SMOOTH)
+"""Functions whose (first) arguments say where an integrand has its features."""
+
+LOG_OF = {H: LogH, TwoCosh: Log2Cosh, Trace: LogTrace, Pieces: LogPieces}
+"""Functions whose logarithm is a function of its own."""
 
 SINGULAR = (Step, Delta, *BARE)
 """Functions that must be averaged before they are differentiated."""
@@ -339,12 +344,9 @@ def canonical(expr: sp.Expr) -> sp.Expr:
         lambda e: isinstance(e, SPECIAL) and not e.args[0].has(*SPECIAL),
         lambda e: with_arguments(e, lambda a: sp.together(sp.expand(a))),
     )
-    expr = expr.replace(lambda e: isinstance(e, sp.log) and isinstance(e.args[0], H), lambda e: LogH(e.args[0].args[0]))
     expr = expr.replace(
-        lambda e: isinstance(e, sp.log) and isinstance(e.args[0], TwoCosh), lambda e: Log2Cosh(e.args[0].args[0])
-    )
-    expr = expr.replace(
-        lambda e: isinstance(e, sp.log) and isinstance(e.args[0], Pieces), lambda e: LogPieces(*e.args[0].args)
+        lambda e: isinstance(e, sp.log) and type(e.args[0]) in LOG_OF,
+        lambda e: LOG_OF[type(e.args[0])](*e.args[0].args),
     )
     return expr.replace(lambda e: isinstance(e, sp.Mul), _joined)
 

@@ -133,10 +133,20 @@ class FieldTree:
         The variance of a single field; None for conjugates of weights, where the diagonal is left to the trace.
     label : str
         Prefix that keeps the variables of two trees apart.
+    norms : dict, optional
+        By species, what replaces the diagonal where the norm of the weights is not fixed (for conjugates: that of the norm).
     """
 
-    def __init__(self, tree: Node, covariance: dict[Key, sp.Expr], diagonal: sp.Expr | None, label: str) -> None:
+    def __init__(
+        self,
+        tree: Node,
+        covariance: dict[Key, sp.Expr],
+        diagonal: sp.Expr | None,
+        label: str,
+        norms: dict[str, sp.Expr] | None = None,
+    ) -> None:
         self.tree, self.covariance_of, self.diagonal, self.label = tree, covariance, diagonal, label
+        self.norms = norms or {}
         self.definitions = Definitions(label)
         self.pivots: dict[Key, Pivot] = {}
         start = FieldState({s: sp.Integer(0) for s in species_below(tree)}, {})
@@ -148,6 +158,15 @@ class FieldTree:
     def at(self, path: tuple[int, ...]) -> FieldState:
         """The state at the leaf of this path."""
         return self.states[path]
+
+    def variance_of(self, s: str) -> sp.Expr:
+        """The variance of a field of this species."""
+        assert self.diagonal is not None
+        return self.norms.get(s, self.diagonal)
+
+    def curvature(self, path: tuple[int, ...], s: str) -> sp.Expr:
+        """The conjugate of the norm of a weight, less what the fields explain: the coefficient of half its square."""
+        return sp.expand(self.norms[s] - self.at(path).covariance(s, s)) if s in self.norms else sp.Integer(0)
 
     def expanded_pivots(self) -> dict[Key, Pivot]:
         """The pivots as functions of the overlaps alone."""
@@ -184,8 +203,8 @@ class FieldTree:
             coupled = {(min(s, t), max(s, t)): self.covariance(node.name, s, t) for t in others}
             mean = {t: m + coupling.get(t, 0) * value for t, m in state.mean.items()}
             return FieldState(mean, {**state.explained, **coupled})
-        left = sp.expand(self.diagonal - state.covariance(s, s))
-        return self._load(node, s, left, below, state, full={(s, s): self.diagonal}, own=True)
+        left = sp.expand(self.variance_of(s) - state.covariance(s, s))
+        return self._load(node, s, left, below, state, full={(s, s): self.variance_of(s)}, own=True)
 
     def _variable(self, node: Node, s: str, cov: sp.Expr, below: list[str], state: FieldState) -> FieldState:
         explained = state.covariance(s, s)
@@ -198,7 +217,7 @@ class FieldTree:
             return state
         if self.diagonal is not None:
             key = (node.name, s, s)
-            self.pivots[key] = Pivot(key, variance, explained, sp.expand(self.diagonal - explained))
+            self.pivots[key] = Pivot(key, variance, explained, sp.expand(self.variance_of(s) - explained))
         return self._load(node, s, variance, below, state, full={(s, s): cov}, own=False)
 
     def _load(

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from replica.expr import SPECIAL, Average, LogH, Step, slope_and_rest
+from replica.expr import SPECIAL, Average, LogH, Step, slope_and_rest, with_arguments
 
 
 class _OfMaximum(sp.Expr):
@@ -210,7 +210,7 @@ def _along(average: Average) -> sp.Expr | None:
     def by_field(part: sp.Expr) -> sp.Expr:
         """Special arguments in terms of the field."""
         return part.replace(
-            lambda e: isinstance(e, SPECIAL), lambda e: e.func(sp.expand(e.args[0]).subs(x, u - z).expand())
+            lambda e: isinstance(e, SPECIAL), lambda e: with_arguments(e, lambda a: sp.expand(a).subs(x, u - z).expand())
         )
 
     function = by_field(f)

@@ -33,8 +33,28 @@ class Weights(Protocol):
     @property
     def values(self) -> tuple[int, ...]: ...
 
+    @property
+    def unit_norm(self) -> bool:
+        """Whether ``|w|^2 = N``; otherwise the norm is an order parameter, see :class:`replica.DiscreteWeights`."""
+        ...
+
+    @property
+    def entropy(self) -> float:
+        """Entropy of all configurations."""
+        ...
+
+    @property
+    def counts(self) -> bool:
+        """Whether an entropy is the logarithm of a number of configurations, so that a negative one means none."""
+        ...
+
+    @property
+    def scale(self) -> float:
+        """The unit of distances, ``4 d scale N = |w - w'|^2``: 1 for weights of fixed norm."""
+        ...
+
     def trace(self, fld: Expr) -> Expr:
-        """Trace of ``exp(w fld)`` over one discrete weight."""
+        """Trace of ``exp(w fld)`` over one discrete weight (a norm that is free: of ``exp(w fld + curvature w^2/2)``)."""
         ...
 
     def distance_bound(self, d: float) -> float:
@@ -49,6 +69,10 @@ class BinaryWeights:
     name: str = "binary"
     discrete: bool = True
     values: tuple[int, ...] = (-1, 1)
+    unit_norm: bool = True
+    counts: bool = True
+    scale: float = 1.0
+    entropy: float = math.log(2.0)
 
     def trace(self, fld: Expr) -> Expr:
         r""":math:`\mathrm{Tr}_w\, e^{w f} = 2\cosh f`."""
@@ -68,6 +92,10 @@ class SphericalWeights:
     name: str = "spherical"
     discrete: bool = False
     values: tuple[int, ...] = ()
+    unit_norm: bool = True
+    counts: bool = False
+    scale: float = 1.0
+    entropy: float = 0.0
 
     def trace(self, fld: Expr) -> Expr:
         """Refused: weights on a sphere enter through the determinant of their overlaps."""
@@ -76,6 +104,31 @@ class SphericalWeights:
     def distance_bound(self, d: float) -> float:
         r""":math:`\tfrac12 \ln(1 - p^2)` at overlap :math:`p = 1 - 2d`."""
         return 0.5 * math.log(4.0 * d * (1.0 - d))
+
+
+@dataclass(frozen=True)
+class GaussianWeights:
+    r"""Weights with a Gaussian prior of variance 1; entropies are relative to it, and the norm is not fixed."""
+
+    name: str = "gaussian"
+    discrete: bool = False
+    values: tuple[int, ...] = ()
+    unit_norm: bool = False
+    counts: bool = False
+    scale: float = 1.0
+    entropy: float = 0.0
+
+    def trace(self, fld: Expr) -> Expr:
+        """Refused: Gaussian weights enter through the determinant of their overlaps."""
+        raise TypeError("Gaussian weights have no trace over single values")
+
+    def log_prior(self, norm: Expr) -> Expr:
+        r"""What the prior adds per weight to half the logarithm of the determinant: :math:`(1 - Q)/2`."""
+        return (1 - norm) / 2
+
+    def distance_bound(self, d: float) -> float:
+        r"""Measure of a ball of squared radius ``4 d``, which is largest at the origin."""
+        return 0.5 * (math.log(4.0 * d) + 1.0 - 4.0 * d) if d < 0.25 else 0.0
 
 
 class Constraint(Protocol):
@@ -132,6 +185,11 @@ class Architecture(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def any_norm(self) -> bool:
+        """Whether the covariance of two fields is a function of the overlap alone for weights of any norm."""
+        ...
+
     def covariance(self, overlap: Expr) -> Expr:
         """Covariance of the fields of two replicas at this overlap (at 1: the variance of a field)."""
         ...
@@ -143,6 +201,7 @@ class Perceptron:
 
     name: str = "perceptron"
     odd: bool = True
+    any_norm: bool = True
 
     def covariance(self, overlap: Expr) -> Expr:
         """The overlap itself."""

@@ -10,18 +10,20 @@ ever taken.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import sympy as sp
 
 from replica.ansatz import Leaf, Node, PairClass, Path, anchors_of, multiplicity
 from replica.expr import SINGULAR, Average, SiteSum, canonical, field_derivative
 from replica.fields import FieldTree, leaf_species
+from replica.levels import measure_polynomial
 
 Mark = tuple[tuple[int, int], ...]
 """A marked replica: (group index, copy) at every node on the way from the root."""
 
-LeafFactor = Callable[[Leaf, sp.Expr], sp.Expr]
-"""The factor of a leaf as a function of its field (before its own noise is averaged)."""
+LeafFactor = Callable[[Leaf, sp.Expr, sp.Expr], sp.Expr]
+"""The factor of a leaf as a function of its field (before its own noise is averaged) and of its curvature (weights)."""
 
 
 class NestedAverage:
@@ -32,13 +34,21 @@ class NestedAverage:
     fields : FieldTree
         The regression that the variables and means come from.
     factor : callable
-        ``factor(leaf, field)``: the factor of one replica.
+        ``factor(leaf, field, curvature)``: the factor of one replica.
     values : tuple
         Values of a discrete weight for anchors that are summed over (empty: anchors are fields).
+    levels : sympy Tuple, optional
+        Values and measure (:mod:`replica.levels`) of a weight whose square is not fixed.
     """
 
-    def __init__(self, fields: FieldTree, factor: LeafFactor, values: tuple[int, ...] = ()) -> None:
-        self.fields, self.factor, self.values = fields, factor, values
+    def __init__(
+        self,
+        fields: FieldTree,
+        factor: LeafFactor,
+        values: tuple[Any, ...] = (),
+        levels: sp.Tuple | None = None,
+    ) -> None:
+        self.fields, self.factor, self.values, self.levels = fields, factor, values, levels
         self.leaves = leaf_species(fields.tree)
         self.log_derivatives: dict[sp.core.function.UndefinedFunction, sp.Lambda] = {}
 
@@ -60,7 +70,8 @@ class NestedAverage:
         for variable in reversed(self.fields.variables[node.name]):
             body = Average(body, variable.symbol, variable.variance)
         if self.values and anchors_of(node):
-            body = SiteSum(body, self.fields.anchor_variables[node.name][0], sp.Tuple(*self.values))
+            values = sp.Tuple(*self.values) if self.levels is None else sp.Tuple(*(v for v, _ in self.levels))
+            body = SiteSum(body, self.fields.anchor_variables[node.name][0], values)
         return body
 
     def _child(self, child: Leaf | Node, path: Path, marks: list[Mark]) -> sp.Expr:
@@ -73,16 +84,20 @@ class NestedAverage:
         mean = state.mean[leaf.species]
         if leaf.anchor and self.values:
             value = next(v for v, m in fields.anchor_variables.values() if v.name == f"s_{leaf.species}")
-            prior = sp.Rational(1, len(self.values)) if leaf.teacher else sp.Integer(1)
-            return prior * value**order * sp.exp(value * mean)
+            if self.levels is None:
+                prior = sp.Rational(1, len(self.values)) if leaf.teacher else sp.Integer(1)
+                return prior * value**order * sp.exp(value * mean)
+            norm = sp.Add(*(p for _, p in self.levels)) if leaf.teacher else sp.Integer(1)
+            exponent = value * mean + fields.curvature(path, leaf.species) * value**2 / 2
+            return value**order * measure_polynomial(self.levels, value) / norm * sp.exp(exponent)
         field = sp.Symbol(f"{fields.label}field")
         factor: sp.Expr
         if fields.diagonal is None:
-            factor = self.factor(leaf, field)
+            factor = self.factor(leaf, field, fields.curvature(path, leaf.species))
         else:
             noise = sp.Symbol(f"{fields.label}noise")
-            residual = sp.expand(fields.diagonal - state.covariance(leaf.species, leaf.species))
-            factor = Average(self.factor(leaf, field + noise), noise, residual)
+            residual = sp.expand(fields.variance_of(leaf.species) - state.covariance(leaf.species, leaf.species))
+            factor = Average(self.factor(leaf, field + noise, sp.Integer(0)), noise, residual)
         if factor.has(*SINGULAR):
             return field_derivative(factor, field, order).subs(field, mean)
         return factor.subs(field, mean) * self._log_derivatives(leaf, factor, field, mean, order)

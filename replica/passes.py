@@ -38,10 +38,11 @@ from replica.expr import (
     with_arguments,
 )
 from replica.fields import Definitions
+from replica.levels import LogTrace, Moment, Trace, is_symmetric
 from replica.maximum import AtMaximum, Maximum
 from replica.pieces import SMOOTH, Pieces
 
-TILTS = (H, TwoCosh, sp.exp, Pieces)
+TILTS = (H, TwoCosh, Trace, sp.exp, Pieces)
 
 
 def merge(expr: sp.Expr, definitions: Definitions) -> sp.Expr:
@@ -140,11 +141,12 @@ def mirror(expr: sp.Expr) -> sp.Expr:
     if isinstance(expr, Average) and isinstance(site := _site_sum_factor(expr.body), SiteSum):
         rest = expr.body / site
         z, s = expr.variable, site.variable
-        if set(site.values) == {-1, 1}:
+        if set(site.values) == {-value for value in site.values}:
             term = rest * site.body
             flips = {symbol: -symbol for symbol in {z, s}}
             if _mirrored(term, flips) == _mirrored(term, {}):
-                return 2 * mirror(Average(term.subs(s, 1), z, expr.variance))
+                upper = [(1 if value == 0 else 2, value) for value in site.values if value >= 0]
+                return sp.Add(*(n * mirror(Average(term.subs(s, value), z, expr.variance)) for n, value in upper))
     if isinstance(expr, SiteSum):
         s = expr.variable
         if set(expr.values) == {-1, 1} and _mirrored(expr.body, {s: -s}) == _mirrored(expr.body, {}):
@@ -176,7 +178,12 @@ def _mirrored(term: sp.Expr, flips: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
         sign = -1 if _leading_negative(argument) else 1
         parity = -1 if isinstance(term, sp.tanh) else 1
         return (parity if sign < 0 else 1) * term.func(sign * argument)
-    if isinstance(term, (H, Mills, MillsExcess, LogH, sp.exp, *SMOOTH)):
+    if isinstance(term, (Trace, LogTrace, Moment)) and is_symmetric(term.args[2]):
+        argument = sp.expand(term.args[0].subs(flips, simultaneous=True))
+        sign = -1 if _leading_negative(argument) else 1
+        odd = isinstance(term, Moment) and term.order % 2 == 1
+        return (-1 if odd and sign < 0 else 1) * term.func(sign * argument, *term.args[1:])
+    if isinstance(term, (H, Mills, MillsExcess, LogH, sp.exp, Trace, LogTrace, Moment, *SMOOTH)):
         return with_arguments(term, lambda a: sp.expand(a.subs(flips, simultaneous=True)))
     if term.args:
         return term.func(*(_mirrored(arg, flips) for arg in term.args))

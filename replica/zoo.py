@@ -105,6 +105,7 @@ def franz_parisi() -> Ansatz:
         prefixes=(("ref", "reference_"),),
         reference="rs",
         given=(("qr", "q"),),
+        norms=(("probe", "Q"), ("ref", "Qr")),
     )
 
 

@@ -19,19 +19,36 @@ from dataclasses import dataclass, field
 import sympy as sp
 from sympy.printing.pycode import PythonCodePrinter
 
-from replica.expr import Average, H, Log2Cosh, LogH, Mills, MillsExcess, Step, TwoCosh, canonical, slope_and_rest
+from replica.expr import (
+    LOG_OF,
+    Average,
+    H,
+    Log2Cosh,
+    LogH,
+    Mills,
+    MillsExcess,
+    Step,
+    TwoCosh,
+    canonical,
+    slope_and_rest,
+)
+from replica.levels import LogTrace, Moment, Trace
 from replica.maximum import AtMaximum, Maximum, half_line
 from replica.passes import absorb, even_in, has_edges, linear_arguments
-from replica.pieces import SMOOTH, LogPieces, Pieces
+from replica.pieces import SMOOTH, Pieces
 from saddle.centres import emit_centres, emit_node
+from saddle.level_source import call_levels
 from saddle.maximisers import maximiser_source
 from saddle.modes import Modes, Powers, arguments_of, powered
 from saddle.piecewise import call_pieces
 from saddle.scales import unscaled
+from saddle.special_calls import call_special
 from saddle.tilts import log_tilt, outermost, outermost_averages, split_tilts, tilts_as_exponentials
 
 _GAUSSIAN_TAIL = (H, Mills, MillsExcess, LogH)
 _ISING = (TwoCosh, Log2Cosh, sp.tanh)
+_LEVELS = (Trace, LogTrace, Moment)
+_FAMILIES = {H: _GAUSSIAN_TAIL, TwoCosh: _ISING, Trace: _LEVELS, Pieces: SMOOTH}
 _SHARPEST = 1e-15
 """Width in standard deviations below which a kink is a jump in double precision."""
 _STRIDES = ((8.0, 1), (3.4, 2), (1.2, 3))
@@ -40,8 +57,7 @@ the real axis by an angle ``a`` the weight around a centre at distance ``c`` gro
 that a given accuracy needs a smaller step the farther the centre is: these keep the error of a centre at 0."""
 _NO_VARIANCE = 1e-280
 """Variance below which a variable is fixed (its inverse would overflow)."""
-_LOG_OF = {H: LogH, TwoCosh: Log2Cosh, Pieces: LogPieces}
-_SPECIAL = (*_GAUSSIAN_TAIL, *_ISING, *SMOOTH)
+_SPECIAL = (*_GAUSSIAN_TAIL, *_ISING, *_LEVELS, *SMOOTH)
 
 
 @dataclass
@@ -386,21 +402,22 @@ class KernelWriter:
     def _special(self, exprs: list[sp.Expr]) -> dict[sp.Expr, sp.Symbol]:
         """Emit one call per distinct argument of a special function; return the names of their values."""
         local = self.scopes[-1].symbols
-        arguments: dict[tuple[type, sp.Expr], set[type]] = {}
+        arguments: dict[tuple[type, sp.Tuple], set[tuple]] = {}
         for expr in exprs:
             for node in sorted(expr.atoms(*_SPECIAL), key=sp.default_sort_key):
-                family: type = H if isinstance(node, _GAUSSIAN_TAIL) else TwoCosh
-                key = (Pieces, sp.Tuple(*node.parameters)) if isinstance(node, SMOOTH) else (family, node.args[0])
-                arguments.setdefault(key, set()).add(_LOG_OF.get(node.func, node.func))
+                family = next(family for family, members in _FAMILIES.items() if isinstance(node, members))
+                place = sp.Tuple(*node.parameters) if family is Pieces else sp.Tuple(*node.args[:3])
+                wanted = (LOG_OF.get(node.func, node.func), *node.args[len(place) :])
+                arguments.setdefault((family, place), set()).add(wanted)
         names: dict[sp.Expr, sp.Symbol] = {}
-        for (family, argument), used in sorted(arguments.items(), key=_inner_first):
-            known = {k: v for scope in self.scopes for k, v in scope.special.get(argument, {}).items()}
+        for (family, place), used in sorted(arguments.items(), key=_inner_first):
+            known = {k: v for scope in self.scopes for k, v in scope.special.get(place, {}).items()}
             if family is Pieces:
-                names |= known or call_pieces(self, argument, [self._linear(a, local) for a in argument[: len(argument) // 2]])
+                names |= known or call_pieces(self, place, [self._linear(a, local) for a in place[: len(place) // 2]])
                 continue
-            if not used <= {node.func for node in known}:
-                value = self.define(self._linear(argument.xreplace(names), local), "a")
-                known = self._call(family, argument, value, used)
+            if not used <= {(node.func, *node.args[len(place) :]) for node in known}:
+                value = self.define(self._linear(place[0].xreplace(names), local), "a")
+                known = (call_levels if family is Trace else call_special)(self, place, value, used)
             names |= known
         return names
 
@@ -411,24 +428,6 @@ class KernelWriter:
             return argument
         slope, rest = slope_and_rest(argument, variables[0])
         return self.define(slope, "b") * variables[0] + self.define(sp.factor_terms(rest), "a")
-
-    def _call(self, family: type, argument: sp.Expr, value: sp.Expr, used: set[type]) -> dict[sp.Expr, sp.Symbol]:
-        scope = self.scope_of(value)
-        if family is TwoCosh:
-            names = [self.fresh("logc"), self.fresh("tanh")]
-            scope.add(f"{', '.join(map(text, names))} = log2cosh_tanh({text(value)})")
-            values: dict[sp.Expr, sp.Symbol] = {Log2Cosh(argument): names[0], sp.tanh(argument): names[1]}
-        elif LogH in used:
-            names = [self.fresh("logh"), self.fresh("mills"), self.fresh("excess")]
-            scope.add(f"{', '.join(map(text, names))} = log_h_mills_excess({text(value)})")
-            values = {LogH(argument): names[0], Mills(argument): names[1], MillsExcess(argument): names[2]}
-        else:
-            names = [self.fresh("mills"), self.fresh("excess")]
-            scope.add(f"{', '.join(map(text, names))} = mills_and_excess({text(value)})")
-            values = {Mills(argument): names[0], MillsExcess(argument): names[1]}
-        scope.symbols.update(names)
-        scope.special[argument] = values
-        return values
 
     def _emit_half_window(self, loop: Loop, tag: str) -> None:
         r"""The range of a loop over positive values, :math:`z = \sigma\, e^{t - e^{-t}}`, as statements before it."""
@@ -578,7 +577,7 @@ class KernelWriter:
         return f"math.sqrt(1.0 + {s}) / max(1.0, {p})"
 
 
-def _inner_first(item: tuple[tuple[type, sp.Expr], set[type]]) -> tuple[bool, object]:
+def _inner_first(item: tuple[tuple[type, sp.Tuple], set[tuple]]) -> tuple[bool, object]:
     """Sorts arguments so that those with special functions in them come after these."""
-    argument = item[0][1]
-    return argument.has(*_GAUSSIAN_TAIL, *_ISING), sp.default_sort_key(argument)
+    argument = item[0][1][0]
+    return argument.has(*_SPECIAL), sp.default_sort_key(item[0][1])

@@ -26,12 +26,21 @@ if TYPE_CHECKING:
     from replica.ansatz import Ansatz
     from replica.model import Model
 
-_SHAPING = tuple(
-    f"{name}.py"
-    for name in (
-        "centres", "codegen", "edges", "infinite_kernel", "kernel", "kernel_source", "maximisers", "modes", "piecewise",
-        "scales", "special", "tilts",
-    )  # fmt: skip
+_SHAPING = (
+    "centres.py",
+    "codegen.py",
+    "edges.py",
+    "infinite_kernel.py",
+    "kernel.py",
+    "kernel_source.py",
+    "level_source.py",
+    "maximisers.py",
+    "modes.py",
+    "piecewise.py",
+    "scales.py",
+    "special.py",
+    "special_calls.py",
+    "tilts.py",
 )
 
 

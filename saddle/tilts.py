@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import sympy as sp
 
-from replica.expr import Average, H, Log2Cosh, LogH, TwoCosh
+from replica.expr import LOG_OF, Average
 from replica.passes import TILTS
-from replica.pieces import LogPieces, Pieces
 
 
 def outermost_averages(expr: sp.Expr) -> list[Average]:
@@ -29,13 +28,7 @@ def outermost(expr: sp.Expr, kinds: tuple[type, ...]) -> list[sp.Expr]:
 
 def log_tilt(tilt: sp.Expr) -> sp.Expr:
     """The logarithm of a tilt."""
-    if isinstance(tilt, H):
-        return LogH(tilt.args[0])
-    if isinstance(tilt, TwoCosh):
-        return Log2Cosh(tilt.args[0])
-    if isinstance(tilt, Pieces):
-        return LogPieces(*tilt.args)
-    return tilt.args[0]
+    return LOG_OF[tilt.func](*tilt.args) if tilt.func in LOG_OF else tilt.args[0]
 
 
 def split_tilts(body: sp.Expr) -> tuple[dict[sp.Expr, sp.Expr], sp.Expr]:
@@ -55,7 +48,7 @@ def split_tilts(body: sp.Expr) -> tuple[dict[sp.Expr, sp.Expr], sp.Expr]:
 
 def tilts_as_exponentials(expr: sp.Expr) -> sp.Expr:
     """Tilts through their logarithms, which is what the special functions return."""
-    return expr.xreplace({tilt: sp.exp(log_tilt(tilt), evaluate=False) for tilt in expr.atoms(H, TwoCosh, Pieces)})
+    return expr.xreplace({tilt: sp.exp(log_tilt(tilt), evaluate=False) for tilt in expr.atoms(*LOG_OF)})
 
 
 def _degree(expr: sp.Expr, tilt: sp.Expr) -> sp.Expr | None:
