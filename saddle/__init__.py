@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from saddle.curve import Curve
     from saddle.diagrams import Diagram, diagram
     from saddle.following import Branch, follow, load_branch
-    from saddle.generalization import generalization
     from saddle.landmarks import Landmark, thresholds
+    from saddle.learning import generalization
     from saddle.reports import entropy_curve, franz_parisi
     from saddle.results import Iteration, SaddlePoint, Status, Threshold
     from saddle.solving import SaddleError, solve
@@ -34,7 +34,7 @@ _HOME = {
     "Curve": "curve",
     "entropy_curve": "reports",
     "franz_parisi": "reports",
-    "generalization": "generalization",
+    "generalization": "learning",
     "Iteration": "results",
     "SaddlePoint": "results",
     "Status": "results",
