@@ -129,6 +129,7 @@ class Problem:
         self._free_at = np.array([self._index[k] for k in self.free], dtype=int)
         self._free_rows = self._free_at[:, None]
         self._imposed_at = np.array([self._index[k] for k in self.imposed], dtype=int)
+        self._as_columns = np.concatenate([self._free_at, self._imposed_at])
         self._unit_columns = np.eye(len(self.active))[:, self._free_at]
         self._tail = [self.parameters[k] for k in meta["multiplicities"]]
         self._constraint = [self.parameters[k] for k in meta["constraint"]]
@@ -307,7 +308,7 @@ class Problem:
         matrix = np.empty((n, n))
         matrix[:, :m] = self._unit_columns - d_weights[:, self._free_at] @ d_pairs
         matrix[:, m:] = -d_weights[:, self._imposed_at]
-        return residuals, matrix, math.copysign(1.0, (-1.0) ** (n - m) * np.linalg.det(matrix))
+        return residuals, matrix, math.copysign(1.0, (-1.0) ** (n - m) * np.linalg.det(matrix[self._as_columns]))
 
     def _continuous(
         self, overlaps: dict, pairs: Vector, slopes: Vector, weights: Vector, jacobian: bool

@@ -26,10 +26,14 @@ _REACH = 7.8
 
 @dataclass(frozen=True)
 class Replica:
-    """One replica: node name, group and copy at every level on the way from the root, and its species."""
+    """One replica: node name, group and copy at every level on the way from the root, and its species.
+
+    A ``teacher`` has the factor of a label, twice a step, and weights from their normalised prior.
+    """
 
     branch: Branch
     species: str
+    teacher: bool = False
 
 
 def replicas(tree: Node, integers: Mapping[str, int]) -> list[Replica]:
@@ -48,9 +52,9 @@ def replicas(tree: Node, integers: Mapping[str, int]) -> list[Replica]:
         for copy in range(int(count)):
             here = (tree.name, index, copy)
             if isinstance(child, Leaf):
-                found.append(Replica((here,), child.species))
+                found.append(Replica((here,), child.species, child.teacher))
             else:
-                found.extend(Replica((here, *r.branch), r.species) for r in replicas(child, integers))
+                found.extend(Replica((here, *r.branch), r.species, r.teacher) for r in replicas(child, integers))
     return found
 
 
@@ -113,8 +117,10 @@ def log_fields(
     overlaps = overlap_matrix(ansatz, group, values)
     kernel = {q: float(model.architecture.covariance(sp.Rational(q))) for q in {*overlaps.ravel().tolist(), 1.0}}
     covariance = np.vectorize(kernel.__getitem__)(overlaps + np.eye(len(group)))
-    factors = [_Factor.of(model, ansatz.prefix(r.species), values) for r in group]
-    return float(np.log(_conditioned(covariance, factors, nodes)))
+    label = _Factor(0.0, (0.0,), lambda field: np.ones_like(field))
+    factors = [label if r.teacher else _Factor.of(model, ansatz.prefix(r.species), values) for r in group]
+    labels = np.log(2.0) * sum(r.teacher for r in group)
+    return float(np.log(_conditioned(covariance, factors, nodes)) + labels)
 
 
 def log_weights(model: Model, ansatz: Ansatz, group: Sequence[Replica], values: Mapping[str, float]) -> float:
@@ -131,7 +137,8 @@ def log_weights(model: Model, ansatz: Ansatz, group: Sequence[Replica], values: 
     conjugates = overlap_matrix(ansatz, group, hats)
     states = np.array(list(product(model.weights.values, repeat=len(group))), dtype=float)
     exponents = 0.5 * np.einsum("ka,ab,kb->k", states, conjugates, states)
-    return float(np.logaddexp.reduce(exponents) - 0.5 * np.sum(overlaps * conjugates))
+    prior = np.log(len(model.weights.values)) * sum(r.teacher for r in group)
+    return float(np.logaddexp.reduce(exponents) - 0.5 * np.sum(overlaps * conjugates) - prior)
 
 
 @dataclass(frozen=True)
