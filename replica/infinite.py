@@ -22,6 +22,7 @@ from functools import lru_cache
 import sympy as sp
 
 from replica import zoo
+from replica.adaptation import adapt
 from replica.ansatz import Ansatz, Leaf, Node, conjugate, multiplicity
 from replica.derivation import Derivation
 from replica.errors import UnsupportedAnsatz
@@ -100,7 +101,7 @@ def infinite_limit(target: FreeEntropy | tuple[Model | str, Ansatz | str]) -> In
     model, ansatz = (target.model, target.ansatz) if isinstance(target, FreeEntropy) else target
     model = zoo.model(model) if isinstance(model, str) else model
     ansatz = zoo.ansatz(ansatz) if isinstance(ansatz, str) else ansatz
-    return _infinite_limit(model, ansatz)
+    return _infinite_limit(model, adapt(model, ansatz))
 
 
 @lru_cache(maxsize=16)
@@ -116,6 +117,11 @@ class _Pass:
         if len(self.ansatz.multiplicities) != 1:
             raise UnsupportedAnsatz(f"The ansatz {self.ansatz.name} keeps no single multiplicity that could go to infinity.")
         self.y = sp.Symbol(self.ansatz.multiplicities[0])
+        if self.ansatz.free_species() and not derivation.model.weights.discrete:
+            raise UnsupportedAnsatz(
+                f"For {self.y} -> infinity and {derivation.model.weights.name} weights a reference sits in the centre of its "
+                "replicas, whose mutual overlap is its square: impose that overlap instead, with local-entropy."
+            )
         self.shifts = self._coalescing()
         self.substitution = {
             sp.Symbol(name): sp.Symbol(limit) - EPSILON * sp.Symbol(shift) for name, (limit, shift) in self.shifts.items()
@@ -128,8 +134,8 @@ class _Pass:
         inside, between = (overlaps.get((node.name, species, species)) for node in (cluster, parent))
         if inside is None or between is None:
             raise UnsupportedAnsatz(
-                f"For {self.y} -> infinity the ansatz {self.ansatz.name} needs an overlap between clusters beside the one "
-                "inside them; here it has none."
+                f"For {self.y} -> infinity the ansatz {self.ansatz.name} needs an overlap between clusters that tends to the "
+                f"one inside them; for {self.derivation.model.name} it has none."
             )
         discrete = self.derivation.model.weights.discrete
         shifts = {between.name: (inside.name, "C")}
