@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from replica.errors import InputError, NotDifferentiable, UnsupportedAnsatz
     from replica.evaluation import evaluate
     from replica.free_entropy import FreeEntropy
-    from replica.model import BinaryWeights, GaussianWeights, Model, Perceptron, SphericalWeights, Threshold
+    from replica.model import (
+        BinaryWeights,
+        GaussianWeights,
+        Model,
+        Perceptron,
+        SphericalWeights,
+        Threshold,
+        TreeCommittee,
+    )
 
 _HOME = {
     "Ansatz": "ansatz",
@@ -36,6 +44,7 @@ _HOME = {
     "Perceptron": "model",
     "SphericalWeights": "model",
     "Threshold": "model",
+    "TreeCommittee": "model",
 }
 
 __all__ = [
@@ -52,6 +61,7 @@ __all__ = [
     "Perceptron",
     "SphericalWeights",
     "Threshold",
+    "TreeCommittee",
     "UnsupportedAnsatz",
     "derive",
     "evaluate",

@@ -33,6 +33,7 @@ from replica.ansatz import (
     pair_classes,
     replica_count,
 )
+from replica.covariance import FieldCovariances
 from replica.determinant import log_determinant
 from replica.errors import InputError
 from replica.expr import canonical, gather
@@ -135,16 +136,28 @@ class Derivation:
         return bool(self.ansatz.free_species() & {key[1], key[2]})
 
     def energetic_pair(self, key: Key) -> sp.Expr:
-        """The average over the patterns with one pair of replicas of this overlap marked."""
-        return sp.Integer(0) if self._is_free(key) else self.energetic.pair(key)
+        """The derivative of the energetic average in an overlap, per pair: through the covariance of the fields."""
+        return sp.Integer(0) if self._is_free(key) else self.covariances.slopes[key] * self.energetic.pair(key)
+
+    @cached_property
+    def covariances(self) -> FieldCovariances:
+        """How the fields are correlated at the overlaps of the ansatz."""
+        seen = {key: q for key, q in self.overlaps.items() if not self._is_free(key)}
+        return FieldCovariances(self.model.architecture, seen)
+
+    @cached_property
+    def overlap_fields(self) -> FieldTree:
+        """The regression of the overlaps themselves, which says where their matrix is positive."""
+        if self.covariances.plain:
+            return self.energetic.nested.fields
+        overlaps, norms = _by_kind({key: self.overlaps[key] for key in self.covariances.values})
+        return FieldTree(self.ansatz.tree, overlaps, sp.Integer(1), "o", norms)
 
     @cached_property
     def energetic(self) -> Side:
         """The average over the fields of a pattern."""
-        seen = {key: q for key, q in self.overlaps.items() if not self._is_free(key)}
-        covariance, norms = _by_kind({key: self.model.architecture.covariance(q) for key, q in seen.items()})
-        unit = self.model.architecture.covariance(sp.Integer(1))
-        fields = FieldTree(self.ansatz.tree, covariance, unit, "e", norms)
+        covariance, norms = _by_kind(self.covariances.values)
+        fields = FieldTree(self.ansatz.tree, covariance, self.covariances.diagonal, "e", norms)
 
         def factor(leaf: Leaf, field: sp.Expr, curvature: sp.Expr) -> sp.Expr:
             if leaf.teacher:
@@ -209,18 +222,23 @@ class Derivation:
             name = {**self.ansatz.names(), **self.ansatz.zero_names()}.get(key)
             if leaf.anchor or leaf.free or name is None or node.name in found:
                 continue
-            fields = self.energetic.nested.fields
+            fields = self.overlap_fields
             if self.model.weights.discrete:
                 weights = self.weights.replicon(path)
             else:
                 weights = (fields.variance_of(leaf.species) - fields.at(path).covariance(leaf.species, leaf.species)) ** 2
-            found[node.name] = Replicon(name, self.energetic.replicon(path), weights)
+            slope, curvature = self.covariances.slope(key), self.covariances.curvature(key)
+            energetic = slope**2 * self.energetic.replicon(path)
+            if curvature != 0:
+                energetic += curvature * self.energetic.pair(key)
+            found[node.name] = Replicon(name, energetic, weights)
         return found
 
     def definitions(self) -> Definitions:
         """The named subexpressions of both sides."""
         sides = [self.energetic, self.weights] if self.model.weights.discrete else [self.energetic]
-        return Definitions("", {k: e for side in sides for k, e in side.nested.fields.definitions.table.items()})
+        tables = [self.covariances.definitions.table, *(side.nested.fields.definitions.table for side in sides)]
+        return Definitions("", {k: e for table in tables for k, e in table.items()})
 
     def result(self) -> FreeEntropy:
         """The free entropy with everything that follows from it."""
@@ -253,7 +271,7 @@ class Derivation:
             energetic_pairs=energetic_pairs,
             weight_pairs=weights,
             replicons=replicons,
-            pivots={names[key]: pivot for key, pivot in self.energetic.nested.fields.expanded_pivots().items()},
+            pivots={names[key]: pivot for key, pivot in self.overlap_fields.expanded_pivots().items()},
             definitions=self.definitions().used_by(
                 entropic,
                 energetic,

@@ -16,6 +16,8 @@ from replica.errors import InputError
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
 
+    from replica.correlations import Kernel
+
 
 class Weights(Protocol):
     """The measure of one weight.
@@ -190,8 +192,25 @@ class Architecture(Protocol):
         """Whether the covariance of two fields is a function of the overlap alone for weights of any norm."""
         ...
 
+    @property
+    def normalized(self) -> bool:
+        """Whether margins are in units of the field already; else each is also given over the deviation of a field."""
+        ...
+
     def covariance(self, overlap: Expr) -> Expr:
         """Covariance of the fields of two replicas at this overlap (at 1: the variance of a field)."""
+        ...
+
+    def gap(self, missing: Expr) -> Expr:
+        """What the covariance at the overlap ``1 - missing`` lacks to the variance, without cancellation."""
+        ...
+
+    def slope_at_one(self) -> Expr:
+        """The derivative of the covariance at overlap 1; infinite where it diverges."""
+        ...
+
+    def covariance_error(self, overlap: Expr) -> Expr | None:
+        """A bound of the absolute error of the covariance at an overlap, None where it is exact."""
         ...
 
 
@@ -202,10 +221,68 @@ class Perceptron:
     name: str = "perceptron"
     odd: bool = True
     any_norm: bool = True
+    normalized: bool = True
 
     def covariance(self, overlap: Expr) -> Expr:
         """The overlap itself."""
         return overlap
+
+    def gap(self, missing: Expr) -> Expr:
+        """What the overlap lacks to 1."""
+        return missing
+
+    def slope_at_one(self) -> Expr:
+        """1."""
+        import sympy as sp
+
+        return sp.Integer(1)
+
+    def covariance_error(self, overlap: Expr) -> Expr | None:
+        """None: exact."""
+        return None
+
+
+@dataclass(frozen=True)
+class TreeCommittee:
+    r"""A tree committee machine with :math:`K \to \infty` hidden units of an activation ``g``.
+
+    The output is :math:`\mathrm{sgn}\big(K^{-1/2} \sum_l c_l\, g(\lambda_l)\big)` with balanced signs :math:`c_l`.  By the
+    central limit theorem its fields are Gaussian, with the kernel of the activation as covariance,
+    :math:`\Delta_g(q) = E[g(u) g(v)] - E[g]^2` (Barkai, Hansel & Sompolinsky 1992; Baldassi, Malatesta & Zecchina 2019).
+
+    Parameters
+    ----------
+    activation : str
+        A name of :data:`replica.activations.NAMED`, ``leaky-relu(SLOPE)``, or an expression in ``x``.
+    """
+
+    activation: str = "relu"
+    name: str = "tree-committee"
+    any_norm: bool = False
+    normalized: bool = False
+
+    def covariance(self, overlap: Expr) -> Expr:
+        """The kernel of the activation."""
+        return self._kernel.value(overlap)
+
+    def gap(self, missing: Expr) -> Expr:
+        """What the kernel lacks to its value at overlap 1."""
+        return self._kernel.gap(missing)
+
+    def slope_at_one(self) -> Expr:
+        """:math:`E[g'^2]`."""
+        return self._kernel.slope_at_one
+
+    def covariance_error(self, overlap: Expr) -> Expr | None:
+        """What a series leaves out, None for a closed form."""
+        error = self._kernel.error
+        return None if error is None else error(overlap)
+
+    @property
+    def _kernel(self) -> Kernel:
+        from replica.activations import kernel_of
+
+        return kernel_of(self.activation)
 
 
 @dataclass(frozen=True)
@@ -222,6 +299,8 @@ class Model:
         One sentence for ``replica models``.
     teacher : bool
         Whether the labels are those of a teacher, a configuration drawn from the prior of the weights.
+    options : tuple of (name, value)
+        What the command line needs besides the name to mean this model, e.g. ``("activation", "relu")``.
     """
 
     name: str
@@ -230,6 +309,7 @@ class Model:
     architecture: Architecture = field(default_factory=Perceptron)
     description: str = ""
     teacher: bool = False
+    options: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         for part, value in (("weights", self.weights), ("constraint", self.constraint), ("architecture", self.architecture)):

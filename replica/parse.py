@@ -12,7 +12,13 @@ if TYPE_CHECKING:
 
     from sympy import Expr
 
-_FUNCTIONS = ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "atan", "erf", "Abs", "sign", "Max")
+_FUNCTIONS = {
+    **{name: name for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "asin", "acos", "atan")},
+    **{name: name for name in ("erf", "erfc", "sign", "Abs", "Max", "Min", "Heaviside")},
+    "abs": "Abs", "max": "Max", "min": "Min", "heaviside": "Heaviside",
+}  # fmt: skip
+"""Functions by the name they are written with, and what sympy calls them."""
+_LARGEST_EXPONENT = 200
 
 
 def parse_expression(text: str, symbols: Collection[str] | None) -> Expr:
@@ -22,10 +28,24 @@ def parse_expression(text: str, symbols: Collection[str] | None) -> Expr:
     everything else is an :class:`InputError`.
     """
     try:
-        tree = ast.parse(text, mode="eval").body
-    except SyntaxError:
+        return _convert(ast.parse(text, mode="eval").body, text, symbols)
+    except (SyntaxError, RecursionError, MemoryError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{text!r} is not an expression; write something like 'x*exp(-x**2)'.") from None
-    return _convert(tree, text, symbols)
+
+
+def _applied(function: Callable[..., Expr], arguments: list[Expr], name: str, text: str) -> Expr:
+    try:
+        return function(*arguments)
+    except TypeError:
+        raise InputError(f"{name} in {text!r} has the wrong number of arguments.") from None
+
+
+def _power(base: Expr, exponent: Expr) -> Expr:
+    if base.is_number and not (exponent.is_number and abs(exponent) <= _LARGEST_EXPONENT) and not exponent.free_symbols:
+        raise InputError(f"The power {exponent} of a number is too large.")
+    return base**exponent
 
 
 def _operators() -> dict[type, Callable[[Expr, Expr], Expr]]:
@@ -34,7 +54,7 @@ def _operators() -> dict[type, Callable[[Expr, Expr], Expr]]:
         ast.Sub: lambda a, b: a - b,
         ast.Mult: lambda a, b: a * b,
         ast.Div: lambda a, b: a / b,
-        ast.Pow: lambda a, b: a**b,
+        ast.Pow: _power,
     }
 
 
@@ -57,6 +77,6 @@ def _convert(node: ast.expr, text: str, symbols: Collection[str] | None) -> Expr
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _operators():
             return _operators()[type(op)](_convert(left, text, symbols), _convert(right, text, symbols))
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
-            return getattr(sp, name)(*(_convert(arg, text, symbols) for arg in args))
+            return _applied(getattr(sp, _FUNCTIONS[name]), [_convert(arg, text, symbols) for arg in args], name, text)
     allowed = "numbers, + - * / **, " + (", ".join(sorted(symbols)) + ", " if symbols else "") + ", ".join(_FUNCTIONS)
     raise InputError(f"{ast.unparse(node)!r} in {text!r} is not understood; allowed are {allowed}.")

@@ -123,7 +123,7 @@ Terms = tuple[tuple[str, sp.Expr], ...]
 def _terms(derivation: Derivation, result: FreeEntropy) -> tuple[tuple[tuple[sp.Symbol, sp.Expr], ...], Terms, Terms]:
     """Definitions, and interaction, weights and patterns at symbolic multiplicities and in the limit before any pass."""
     energetic = derivation.energetic
-    definitions = dict(energetic.nested.fields.definitions.table)
+    definitions = derivation.covariances.definitions.table | energetic.nested.fields.definitions.table
     if derivation.model.weights.discrete:
         definitions |= derivation.weights.nested.fields.definitions.table
         entropic, entropic_limit = sp.log(derivation.weights.average), derivation.weights.log

@@ -5,13 +5,18 @@ Where a name is asked for, ``path/to/file.py:name`` is one of the user's own (:m
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from replica.ansatz import Ansatz, Leaf, Node
 from replica.constraints import OutsideWindow, Window
 from replica.errors import InputError
-from replica.model import BinaryWeights, Model, SphericalWeights
+from replica.model import BinaryWeights, Model, SphericalWeights, TreeCommittee, Weights
 from replica.user_files import from_file, is_file_name
+
+if TYPE_CHECKING:
+    from sympy import Expr
 
 
 def binary_perceptron() -> Model:
@@ -54,6 +59,33 @@ def u_function_perceptron() -> Model:
         constraint=OutsideWindow(),
         description="weights +-1, every stability at least kappa in size",
     )
+
+
+def tree_committee(activation: str | Expr = "relu", weights: str = "binary") -> Model:
+    """Return the tree committee machine with infinitely many hidden units.
+
+    Parameters
+    ----------
+    activation : str or sympy expression
+        ``linear, sign, relu, erf, erf-sqrt2, tanh, quadratic, leaky-relu(SLOPE)`` or an expression in ``x``.
+    weights : str
+        ``binary`` or ``spherical``.
+    """
+    from replica.activations import activation_text
+
+    text = activation_text(activation)
+    if weights not in _WEIGHTS:
+        raise InputError(f"weights = {weights!r} is none of {', '.join(_WEIGHTS)}.")
+    return Model(
+        "tree-committee",
+        _WEIGHTS[weights](),
+        architecture=TreeCommittee(text),
+        description="infinitely many hidden units with an activation, every output at least kappa",
+        options=(("activation", text), ("weights", weights)),
+    )
+
+
+_WEIGHTS: dict[str, Callable[[], Weights]] = {"binary": BinaryWeights, "spherical": SphericalWeights}
 
 
 def rs() -> Ansatz:
@@ -157,12 +189,13 @@ def local_entropy_reference() -> Ansatz:
     )
 
 
-MODELS: dict[str, Callable[[], Model]] = {
+MODELS: dict[str, Callable[..., Model]] = {
     "binary-perceptron": binary_perceptron,
     "spherical-perceptron": spherical_perceptron,
     "teacher-student": teacher_student,
     "symmetric-binary-perceptron": symmetric_binary_perceptron,
     "u-function-perceptron": u_function_perceptron,
+    "tree-committee": tree_committee,
 }
 
 ANSATZE: dict[str, Callable[[], Ansatz]] = {
@@ -174,13 +207,23 @@ ANSATZE: dict[str, Callable[[], Ansatz]] = {
 }
 
 
-def model(name: str) -> Model:
-    """Return the shipped model of this name, or the one that ``path/to/file.py:name`` means."""
+def model(name: str, **options: Any) -> Model:
+    """Return the shipped model of this name, or the one that ``path/to/file.py:name`` means.
+
+    ``options`` that are not None are arguments of the function that makes a shipped model.
+    """
+    given = {key: value for key, value in options.items() if value is not None}
     if is_file_name(name):
+        if given:
+            raise InputError(f"A model of your own takes no option {next(iter(given))}: put it into {name}.")
         return from_file(name, Model)
     if name not in MODELS:
         raise InputError(f"There is no model {name!r}; the models are {', '.join(MODELS)} and path/to/file.py:name.")
-    return MODELS[name]()
+    known = inspect.signature(MODELS[name]).parameters
+    if unknown := [key for key in given if key not in known]:
+        takes = f"it takes {', '.join(known)}" if known else "it takes none"
+        raise InputError(f"The model {name} has no option {unknown[0]}; {takes}.")
+    return MODELS[name](**given)
 
 
 def ansatz(name: str) -> Ansatz:
