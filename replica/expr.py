@@ -16,6 +16,7 @@ A bound variable belongs to one node of the replica tree, so that nested average
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import sympy as sp
 
@@ -265,6 +266,19 @@ class SiteSum(sp.Expr):
     def _sympystr(self, printer: object) -> str:
         body, s = (printer._print(a) for a in self.args[:2])  # type: ignore[attr-defined]
         return f"Sum[{body}; {s} in {{{', '.join(map(str, self.values))}}}]"
+
+
+class Positive(sp.Function):
+    """A difference that is positive whatever its rounding: the variance of a matrix that is known to be positive."""
+
+    nargs = 1
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return sp.Integer(1)
+
+    @staticmethod
+    def _imp_(x: Any) -> Any:
+        return x
 
 
 SPECIAL = (H, Mills, MillsExcess, LogH, TwoCosh, Log2Cosh, sp.tanh, Trace, LogTrace, Moment, *SMOOTH)

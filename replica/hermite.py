@@ -29,7 +29,7 @@ from replica.errors import InputError
 _NODES = 20
 _WIDEST, _NARROWEST = 0.25, 0.25 / 32
 _COMPARED = 48
-_MOST_TERMS = 4096
+_MOST_TERMS = 1536
 _NOTHING = 1e-19
 """Share of the variance that is not worth another term."""
 _ROUNDING = 5e-16
@@ -157,7 +157,7 @@ def _coefficients(expr: sp.Expr, x: sp.Symbol, text: str) -> _Coefficients:
         raise InputError(f"The activation {text} varies too fast for its kernel to be integrated; write it more smoothly.")
     variance, squares = fine[0], []
     left = variance
-    for square in _squares(g, _panels(breaks, reach, width / 2)):
+    for square in _squares(g, _panels(breaks, reach, width)):
         squares.append(square)
         left = variance - math.fsum(squares)
         # odd or even activations have every other coefficient zero
@@ -175,7 +175,7 @@ def _coefficients(expr: sp.Expr, x: sp.Symbol, text: str) -> _Coefficients:
 
 def _function(expr: sp.Expr, x: sp.Symbol, text: str) -> Function:
     """The activation in double precision; a point where it is not a finite real number is refused."""
-    compiled = sp.lambdify(x, expr, modules=[{"sign": lambda t: math.copysign(1.0, t) if t else 0.0, "Abs": abs}, "math"])
+    compiled = sp.lambdify(x, expr, modules=_modules())
 
     def g(at: float) -> float:
         try:
@@ -189,6 +189,13 @@ def _function(expr: sp.Expr, x: sp.Symbol, text: str) -> Function:
         return value
 
     return g
+
+
+def _modules() -> list[Any]:
+    def sign(t: float) -> float:
+        return math.copysign(1.0, t) if t else 0.0
+
+    return [{"sign": sign, "Abs": abs}, "math"]
 
 
 def _reach(g: Function, text: str) -> float:
@@ -206,7 +213,7 @@ def _breaks(expr: sp.Expr, x: sp.Symbol, reach: float) -> list[float]:
     found: set[float] = set()
     steps = 4096
     for node in expr.atoms(sp.Abs, sp.sign):
-        inner = sp.lambdify(x, node.args[0], modules=[{"sign": lambda t: math.copysign(1.0, t), "Abs": abs}, "math"])
+        inner = sp.lambdify(x, node.args[0], modules=_modules())
         grid = [reach * (2 * i + 1 - steps) / steps for i in range(steps)]
         values = [inner(t) for t in grid]
         pairs = itertools.pairwise(zip(grid, values, strict=True))

@@ -119,10 +119,34 @@ class _Printer(PythonCodePrinter):
     def _print_NegativeInfinity(self, expr: sp.Expr) -> str:
         return "(-math.inf)"
 
+    def _print_Angle(self, expr: sp.Expr) -> str:
+        return f"angle({self._print(expr.args[0])})"
+
+    def _print_Wedge(self, expr: sp.Expr) -> str:
+        return f"wedge({self._print(expr.args[0])})"
+
+    def _print_ArcsineGap(self, expr: sp.Expr) -> str:
+        return f"arcsine_gap({self._print(expr.args[0])}, {self._print(expr.args[1])})"
+
+    def _print_PowerSeries(self, expr: sp.Expr) -> str:
+        return f"horner({table_name(expr)}, {self._print(expr.args[0])})"
+
+    def _print_SeriesGap(self, expr: sp.Expr) -> str:
+        e = self._print(expr.args[0])
+        return f"({e} * horner({table_name(expr)}, 1.0 - ({e})))"
+
+    def _print_Positive(self, expr: sp.Expr) -> str:
+        return f"max({self._print(expr.args[0])}, {_NO_VARIANCE})"
+
     def _print_Symbol(self, expr: sp.Symbol) -> str:
         return f"_{expr.name}"
 
     _print_Dummy = _print_Symbol
+
+
+def table_name(series: sp.Expr) -> str:
+    """Name of the table of coefficients of a series in a kernel module."""
+    return f"_{type(series).__name__}"
 
 
 _PRINTER = _Printer({"fully_qualified_modules": True})

@@ -47,6 +47,7 @@ import math
 from collections.abc import Callable
 from typing import TypeVar, cast
 
+import numpy as np
 from numba import njit
 
 _F = TypeVar("_F", bound=Callable[..., object])
@@ -190,3 +191,42 @@ def log2cosh_tanh(x: float) -> tuple[float, float]:
     magnitude = abs(x)
     u = math.expm1(-2.0 * magnitude)
     return magnitude + math.log(2.0 + u), math.copysign(u / (2.0 + u), x)
+
+
+@_compiled
+def angle(e: float) -> float:
+    r"""Return :math:`\arccos(1 - e)` without rounding ``1 - e``."""
+    return 2.0 * math.asin(math.sqrt(0.5 * e))
+
+
+@_compiled
+def wedge(e: float) -> float:
+    r"""Return :math:`\sin\theta - \theta\cos\theta` at :math:`\theta = \arccos(1 - e)`, by its series where it is small.
+
+    .. math:: \sin\theta - \theta\cos\theta = \sum_{j \ge 1} (-1)^{j+1} \frac{2j}{(2j+1)!}\, \theta^{2j+1}
+    """
+    theta = angle(e)
+    if theta > 1.0:
+        return math.sin(theta) - theta * math.cos(theta)
+    square = theta * theta
+    total, power = 0.0, theta
+    for j in range(1, 11):
+        power *= -square / (2.0 * j * (2.0 * j + 1.0))
+        total -= 2.0 * j * power
+    return total
+
+
+@_compiled
+def arcsine_gap(e: float, c: float) -> float:
+    r"""Return :math:`\arcsin c - \arcsin(c (1 - e))` for ``0 < c < 1`` and ``0 <= e <= 1`` without cancellation."""
+    q = 1.0 - e
+    return math.asin(c * e * (2.0 - e) / (math.sqrt(1.0 - c * c * q * q) + q * math.sqrt(1.0 - c * c)))
+
+
+@_compiled
+def horner(coefficients: np.ndarray, q: float) -> float:
+    r"""Return :math:`\sum_k a_k q^k`, the coefficients from the constant up."""
+    total = 0.0
+    for k in range(len(coefficients) - 1, -1, -1):
+        total = total * q + coefficients[k]
+    return total
