@@ -54,7 +54,7 @@ class FieldCovariances:
         return self.curvatures.get(key, self._at_zero[1])
 
     def _named(self, name: str, expr: sp.Expr) -> sp.Expr:
-        if expr.is_Integer:
+        if expr == 1:
             return expr
         symbol = sp.Symbol(name)
         self.definitions.table[symbol] = expr

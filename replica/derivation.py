@@ -36,7 +36,7 @@ from replica.ansatz import (
 from replica.covariance import FieldCovariances
 from replica.determinant import log_determinant
 from replica.errors import InputError
-from replica.expr import canonical, gather
+from replica.expr import Positive, canonical, gather
 from replica.fields import Definitions, FieldTree
 from replica.free_entropy import FreeEntropy, Replicon
 from replica.limit import log_per_replica, marked, per_replica
@@ -158,6 +158,11 @@ class Derivation:
         """The average over the fields of a pattern."""
         covariance, norms = _by_kind(self.covariances.values)
         fields = FieldTree(self.ansatz.tree, covariance, self.covariances.diagonal, "e", norms)
+        if not self.covariances.plain:
+            # The domain is that of the overlaps; a pivot of their covariances is positive there, but rounds.
+            for pivot in fields.pivots.values():
+                if pivot.variance in fields.definitions.table:
+                    fields.definitions.table[pivot.variance] = Positive(fields.definitions.table[pivot.variance])
 
         def factor(leaf: Leaf, field: sp.Expr, curvature: sp.Expr) -> sp.Expr:
             if leaf.teacher:

@@ -24,18 +24,22 @@ if TYPE_CHECKING:
 def limit_load(free_entropy: FreeEntropy) -> sp.Expr | None:
     r"""Return the load at which the one free overlap reaches 1, as a closed form in the constraint's parameters.
 
-    None for more than one overlap, and for a constraint that does not harden to a half line.
+    None for more than one overlap, for a constraint that does not harden to a half line, and where the covariance of the
+    fields has an infinite slope at overlap 1: then the overlap reaches 1 at no load.
     """
     names = [op.symbol for op in free_entropy.order_parameters]
     if len(names) != 1 or not _hardens(free_entropy.energetic_pairs[names[0]]):
         return None
     epsilon = sp.Symbol("epsilon", positive=True)
     definitions = free_entropy.definitions_object()
-    energetic = definitions.expand(free_entropy.energetic_pairs[names[0]]).subs(sp.Symbol(names[0]), 1 - epsilon)
+    near, known = _near_one(free_entropy, names[0], epsilon)
+    if sp.oo in known.values():
+        return None
+    energetic = definitions.expand(free_entropy.energetic_pairs[names[0]].subs(near)).subs(sp.Symbol(names[0]), 1 - epsilon)
     hard = energetic.replace(lambda e: isinstance(e, Mills), lambda e: _hardened(e, epsilon))
     hard = hard.replace(lambda e: isinstance(e, Average), lambda e: half_line_average(e.body, e.variable, e.variance))
     # The conjugate is alpha times this over epsilon squared.
-    strength = sp.expand(sp.expand(hard * epsilon**2).subs(epsilon, 0))
+    strength = sp.expand(sp.expand(hard * epsilon**2).subs(epsilon, 0)).subs(known)
     weights = definitions.expand(free_entropy.weight_pairs[names[0]])
     if free_entropy.model.weights.discrete:
         return _missing_overlap(weights, sp.Symbol(conjugate(names[0]))) ** 2 / strength
@@ -47,6 +51,20 @@ def _hardens(energetic: sp.Expr) -> bool:
     """Whether all that is averaged are Mills ratios: other factors need a limit of their own."""
     averages = energetic.atoms(Average)
     return len(averages) == 1 and not energetic.has(*SMOOTH) and energetic.has(Mills)
+
+
+def _near_one(
+    free_entropy: FreeEntropy, name: str, epsilon: sp.Symbol
+) -> tuple[dict[sp.Symbol, sp.Expr], dict[sp.Symbol, sp.Expr]]:
+    """The covariance at an overlap of ``1 - epsilon`` to first order in two symbols, and the values of these."""
+    architecture = free_entropy.model.architecture
+    covariance, variance = sp.Symbol(f"D_{name}"), sp.Symbol("D_1")
+    if covariance not in free_entropy.definitions:
+        return {}, {}
+    slope, scale = sp.Symbol("slope", positive=True), sp.Symbol("variance", positive=True)
+    at_one = scale if variance in free_entropy.definitions else sp.Integer(1)
+    near = {variance: at_one, covariance: at_one - slope * epsilon, sp.Symbol(f"dD_{name}"): slope}
+    return near, {slope: architecture.slope_at_one(), scale: architecture.covariance(sp.Integer(1))}
 
 
 def _missing_overlap(weights: sp.Expr, qhat: sp.Symbol) -> sp.Expr:
@@ -62,7 +80,8 @@ def _missing_overlap(weights: sp.Expr, qhat: sp.Symbol) -> sp.Expr:
 def _hardened(mills: Mills, epsilon: sp.Symbol) -> sp.Expr:
     """The Mills ratio of a diverging argument: the argument where it is positive, else nothing."""
     distance = sp.simplify(mills.args[0] * sp.sqrt(epsilon))
-    return Step(distance) * distance / sp.sqrt(epsilon)
+    # only the sign of a step's argument counts, and what it is over is a positive deviation
+    return Step(sp.fraction(distance)[0]) * distance / sp.sqrt(epsilon)
 
 
 def half_line_average(body: sp.Expr, z: sp.Symbol, v: sp.Expr) -> sp.Expr:

@@ -101,6 +101,13 @@ def series_gap(key: str) -> Any:
     return type(f"Gap_{key}", (SeriesGap,), {"coefficients": coefficients, "key": key, "_imp_": staticmethod(value)})
 
 
+def coefficients_of(name: str) -> tuple[float, ...]:
+    """The coefficients of the series of this class name, ``Series_KEY_ORDER`` or ``Gap_KEY``."""
+    kind, key, *order = name.split("_")
+    found = series_gap(key) if kind == "Gap" else power_series(key, int(order[0]))
+    return tuple(found.coefficients)
+
+
 def _horner(coefficients: Sequence[float], q: Any) -> Any:
     total = mpmath.mpf(0)
     for a in reversed(coefficients):

@@ -34,6 +34,7 @@ from replica.expr import (
 )
 from replica.levels import LogTrace, Moment, Trace
 from replica.maximum import AtMaximum, Maximum, half_line
+from replica.hermite import PowerSeries, SeriesGap
 from replica.passes import absorb, even_in, has_edges, linear_arguments
 from replica.pieces import SMOOTH, Pieces
 from saddle.centres import emit_centres, emit_node
@@ -128,12 +129,14 @@ class _Printer(PythonCodePrinter):
     def _print_ArcsineGap(self, expr: sp.Expr) -> str:
         return f"arcsine_gap({self._print(expr.args[0])}, {self._print(expr.args[1])})"
 
-    def _print_PowerSeries(self, expr: sp.Expr) -> str:
-        return f"horner({table_name(expr)}, {self._print(expr.args[0])})"
-
-    def _print_SeriesGap(self, expr: sp.Expr) -> str:
-        e = self._print(expr.args[0])
-        return f"({e} * horner({table_name(expr)}, 1.0 - ({e})))"
+    def _print_Function(self, expr: sp.Expr) -> str:
+        # classes of their own, one per series: sympy looks for methods by the last name only
+        argument = self._print(expr.args[0])
+        if isinstance(expr, PowerSeries):
+            return f"horner({table_name(expr)}, {argument})"
+        if isinstance(expr, SeriesGap):
+            return f"(({argument}) * horner({table_name(expr)}, 1.0 - ({argument})))"
+        return str(super()._print_Function(expr))
 
     def _print_Positive(self, expr: sp.Expr) -> str:
         return f"max({self._print(expr.args[0])}, {_NO_VARIANCE})"

@@ -25,6 +25,7 @@ from replica.sat_limit import SatLimit, limit_replicon, sat_limit
 from replica.teacher import nishimori
 from saddle import edges, special
 from saddle.codegen import KernelWriter
+from saddle.conditioning import Conditioning, series_tables
 
 if TYPE_CHECKING:
     from replica.ansatz import Ansatz
@@ -48,7 +49,8 @@ def render(free_entropy: FreeEntropy) -> str:
         f'"""Quadrature kernels of {free_entropy.model.name} under {free_entropy.ansatz.name}, generated."""\n\n'
         f"{special_source()}\n\nMETA = {pprint.pformat(layout.meta(), width=110, sort_dicts=False)}\n"
     )
-    return header + "".join(writer.source() for writer in layout.writers())
+    functions = "".join(writer.source() for writer in layout.writers())
+    return header + series_tables(functions) + functions
 
 
 def special_source() -> str:
@@ -75,10 +77,15 @@ class Layout:
         self.overlaps = [*self.active, *self.given]
         self.conjugates = [conjugate(name) for name in self.overlaps]
         self.multiplicities = list(self.ansatz.multiplicities)
-        known = free_entropy.definitions
         self.remaining = {sp.Symbol(f"left_{k}"): 1 - sp.Symbol(k) for k in self._free_pivots()}
-        self.definitions = Definitions("", {**self.remaining, **known})
+        self.covariance = Conditioning(free_entropy, self.overlaps, self.remaining)
+        self.definitions = Definitions("", {**self.remaining, **self._variances(), **self.covariance.definitions})
         self.constraint = self._constraint_parameters()
+
+    def _variances(self) -> dict[sp.Symbol, sp.Expr]:
+        """Pivots with a name of their own, as functions of the overlaps."""
+        pivots = {sp.Symbol(k): self.f.pivots[k] for k in self._free_pivots()}
+        return {p.variance: k - p.explained for k, p in pivots.items() if isinstance(p.variance, sp.Symbol) and p.variance != k}
 
     def _constraint_parameters(self) -> list[str]:
         order = {*self.overlaps, *self.conjugates, *self.multiplicities, "alpha"}
@@ -138,6 +145,9 @@ class Layout:
             "own_pivots": [k for k in self._free_pivots() if str(self.f.pivots[k].variance) in self.pivot_variances],
             "replicons": list(self._replicons()),
             "limit_load": limit_load(self.f) is not None,
+            "field_variance": float(self.f.model.architecture.covariance(sp.Integer(1))),
+            "normalized": self.f.model.architecture.normalized,
+            "covariance_error": self.covariance.has_error,
             "nishimori": nishimori(self.f.model, self.ansatz),
             "limit_replicon": limit_replicon(self.f) is not None,
             "sat_limit": self._sat_meta(),
@@ -209,7 +219,15 @@ class Layout:
             *self._limit(),
             *self._sat_limit(),
             *self._multiplicities(),
+            *self._covariance_error(),
         ]
+
+    def _covariance_error(self) -> list[KernelWriter]:
+        """For every active overlap the derivative of the covariance and a bound of its error, and that of the variance."""
+        if not self.covariance.has_error:
+            return []
+        outputs = [*self.covariance.errors(self.active), self.covariance.error(sp.Integer(0))]
+        return [self._writer("covariance_error", self.overlaps, outputs)]
 
     def _limit(self) -> list[KernelWriter]:
         """The load at which the overlap reaches 1, and its derivatives in the constraint's parameters."""
@@ -255,10 +273,10 @@ class Layout:
         return [KernelWriter("sat_limit", parameters, named, outputs)]
 
     def _left(self, expr: sp.Expr) -> sp.Expr:
-        """The expression through what the overlaps have left to 1."""
+        """The expression through what the overlaps have left to 1, and their covariances to the variance."""
         for symbol, definition in self.remaining.items():
             expr = expr.subs(definition, symbol)
-        return expr
+        return self.covariance.through_gaps(expr)
 
     def _weights(self, expr: sp.Expr) -> sp.Expr:
         """An expression of the weights; a determinant through pivots, as sums of positive terms over what is left."""
@@ -293,6 +311,7 @@ class Layout:
         return outputs
 
     def _writer(self, name: str, parameters: list[str], outputs: list[sp.Expr]) -> KernelWriter:
-        used = self.definitions.used_by(*map(sp.sympify, outputs))
+        outputs = [self.covariance.near_one(sp.sympify(e)) for e in outputs]
+        used = self.definitions.used_by(*outputs)
         table = {symbol: expr for symbol, expr in used.items() if symbol.name not in parameters}
         return KernelWriter(name, parameters, table, outputs)
