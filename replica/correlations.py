@@ -82,8 +82,8 @@ class Kernel:
         The kernel at an overlap, a sympy expression.
     gap : callable
         What the kernel at ``1 - e`` misses to that at 1, without cancellation.
-    slope_at_one : sympy expression
-        Its derivative at overlap 1, ``oo`` where it diverges, ``nan`` where it is not known.
+    slope_at_one, curvature_at_one : sympy expressions
+        Its derivatives at overlap 1, ``oo`` where they diverge.
     error : callable or None
         A bound of the absolute error of ``value`` at an overlap; None for a closed form.
     """
@@ -91,6 +91,7 @@ class Kernel:
     value: Callable[[sp.Expr], sp.Expr]
     gap: Callable[[sp.Expr], sp.Expr]
     slope_at_one: sp.Expr
+    curvature_at_one: sp.Expr
     error: Callable[[sp.Expr], sp.Expr] | None = None
 
 
@@ -125,13 +126,19 @@ class Decomposition:
                 total += 2 / sp.pi * strength * (Angle(e) if c == 1 else ArcsineGap(e, c))
             return total.subs(e, at)
 
-        return Kernel(value, gap, self._slope_at_one(powers, arcs))
+        return Kernel(value, gap, self._slope_at_one(powers, arcs), self._curvature_at_one(powers, arcs))
 
     def _slope_at_one(self, powers: dict[int, sp.Expr], arcs: Sequence[tuple[sp.Expr, sp.Expr]]) -> sp.Expr:
         if any(c == 1 for _, c in arcs):
             return sp.oo
         total = sp.Add(*(k * c for k, c in powers.items())) + self.absolute**2
         return sp.simplify(total + sp.Add(*(2 / sp.pi * s * c / sp.sqrt(1 - c**2) for s, c in arcs)))
+
+    def _curvature_at_one(self, powers: dict[int, sp.Expr], arcs: Sequence[tuple[sp.Expr, sp.Expr]]) -> sp.Expr:
+        if self.absolute != 0 or any(c == 1 for _, c in arcs):
+            return sp.oo
+        total = sp.Add(*(k * (k - 1) * c for k, c in powers.items()))
+        return sp.simplify(total + sp.Add(*(2 / sp.pi * s * c**3 / (1 - c**2) ** sp.Rational(3, 2) for s, c in arcs)))
 
     def _powers(self) -> dict[int, sp.Expr]:
         """Coefficients of the powers of ``q``: the polynomial with itself and, twice, with what is not one."""

@@ -32,8 +32,8 @@ def limit_load(free_entropy: FreeEntropy) -> sp.Expr | None:
         return None
     epsilon = sp.Symbol("epsilon", positive=True)
     definitions = free_entropy.definitions_object()
-    near, known = _near_one(free_entropy, names[0], epsilon)
-    if sp.oo in known.values():
+    near, known = near_one(free_entropy, names[0], epsilon)
+    if not all(value.is_finite for symbol, value in known.items() if symbol.name == "slope_at_one"):
         return None
     energetic = definitions.expand(free_entropy.energetic_pairs[names[0]].subs(near)).subs(sp.Symbol(names[0]), 1 - epsilon)
     hard = energetic.replace(lambda e: isinstance(e, Mills), lambda e: _hardened(e, epsilon))
@@ -53,18 +53,27 @@ def _hardens(energetic: sp.Expr) -> bool:
     return len(averages) == 1 and not energetic.has(*SMOOTH) and energetic.has(Mills)
 
 
-def _near_one(
+def near_one(
     free_entropy: FreeEntropy, name: str, epsilon: sp.Symbol
 ) -> tuple[dict[sp.Symbol, sp.Expr], dict[sp.Symbol, sp.Expr]]:
-    """The covariance at an overlap of ``1 - epsilon`` to first order in two symbols, and the values of these."""
+    """Return the covariance at an overlap of ``1 - epsilon`` in symbols for its derivatives at 1, and their values.
+
+    Both are empty where the overlaps are the covariances themselves.
+    """
     architecture = free_entropy.model.architecture
     covariance, variance = sp.Symbol(f"D_{name}"), sp.Symbol("D_1")
     if covariance not in free_entropy.definitions:
         return {}, {}
-    slope, scale = sp.Symbol("slope", positive=True), sp.Symbol("variance", positive=True)
+    scale, slope, curvature = (sp.Symbol(f"{word}_at_one", positive=True) for word in ("value", "slope", "curvature"))
     at_one = scale if variance in free_entropy.definitions else sp.Integer(1)
-    near = {variance: at_one, covariance: at_one - slope * epsilon, sp.Symbol(f"dD_{name}"): slope}
-    return near, {slope: architecture.slope_at_one(), scale: architecture.covariance(sp.Integer(1))}
+    near = {
+        variance: at_one,
+        covariance: at_one - slope * epsilon,
+        sp.Symbol(f"dD_{name}"): slope,
+        sp.Symbol(f"ddD_{name}"): curvature,
+    }
+    known = {scale: architecture.covariance(sp.Integer(1))}
+    return near, known | dict(zip((slope, curvature), architecture.slopes_at_one(), strict=True))
 
 
 def _missing_overlap(weights: sp.Expr, qhat: sp.Symbol) -> sp.Expr:
@@ -89,9 +98,11 @@ def half_line_average(body: sp.Expr, z: sp.Symbol, v: sp.Expr) -> sp.Expr:
     steps = body.atoms(Step)
     if len(steps) != 1:
         return Average(body, z, v)
-    (step,) = steps
+    (given,) = steps
+    slope, rest = slope_and_rest(given.args[0], z)
+    step = Step(sp.expand(given.args[0] / sp.Abs(slope)))  # only its sign counts
     slope, rest = slope_and_rest(step.args[0], z)
-    polynomial = sp.Poly(sp.expand(body.subs(step, 1)), z)
+    polynomial = sp.Poly(sp.expand(body.subs(given, 1)), z)
     moments = [Average(step, z, v), v * slope * Average(Delta(step.args[0]), z, v)]
     while len(moments) <= polynomial.degree():
         k = len(moments)

@@ -138,7 +138,8 @@ def series_kernel(expr: sp.Expr, x: sp.Symbol, text: str) -> Kernel:
     def error(q: sp.Expr) -> sp.Expr:
         return sp.Float(remainder) * sp.Abs(q) ** terms + sp.Float(accuracy)
 
-    return Kernel(power_series(key, 0), series_gap(key), sp.sympify(found.slope_at_one), error)
+    slope, curvature = map(sp.sympify, found.slopes_at_one)
+    return Kernel(power_series(key, 0), series_gap(key), slope, curvature, error)
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class _Coefficients:
     coefficients: tuple[float, ...]
     remainder: float
     accuracy: float
-    slope_at_one: float
+    slopes_at_one: tuple[float, float]
 
 
 def _coefficients(expr: sp.Expr, x: sp.Symbol, text: str) -> _Coefficients:
@@ -176,8 +177,9 @@ def _coefficients(expr: sp.Expr, x: sp.Symbol, text: str) -> _Coefficients:
             f"The kernel of the activation {text} is not known in closed form and its series leaves out "
             f"{100 * left / variance:.0f} % of the variance; write it with sign, abs and erf of x, or more smoothly."
         )
-    slope = math.inf if _jumps(g, breaks) else _mean_square_slope(expr, x, text, breaks, reach, width / 2)
-    return _Coefficients((0.0, *squares, left), left, (change + _ROUNDING) * variance, slope)
+    nodes = _panels(breaks, reach, width / 2)
+    slopes = _mean_square_slopes(expr, x, text, breaks, nodes)
+    return _Coefficients((0.0, *squares, left), left, (change + _ROUNDING) * variance, slopes)
 
 
 def _function(expr: sp.Expr, x: sp.Symbol, text: str) -> Function:
@@ -295,10 +297,16 @@ def _moments(g: Function, nodes: list[tuple[float, float]], count: int) -> list[
     return [variance, *(next(squares) for _ in range(count))]
 
 
-def _mean_square_slope(
-    expr: sp.Expr, x: sp.Symbol, text: str, breaks: list[float], reach: float, width: float
-) -> float:
-    r""":math:`E[g'^2]`, the slope of the kernel at overlap 1."""
-    slope = sp.diff(expr, x).replace(sp.DiracDelta, lambda *_: sp.Integer(0))
-    g = _function(slope, x, f"derivative of {text}")
-    return math.fsum(w * g(at) ** 2 for at, w in _panels(breaks, reach, width))
+def _mean_square_slopes(
+    expr: sp.Expr, x: sp.Symbol, text: str, breaks: list[float], nodes: list[tuple[float, float]]
+) -> tuple[float, float]:
+    r""":math:`E[g'^2]` and :math:`E[g''^2]`, the derivatives of the kernel at overlap 1; infinite past a jump."""
+    found = []
+    for order in (1, 2):
+        if math.inf in found or _jumps(_function(expr, x, text), breaks):
+            found.append(math.inf)
+            continue
+        expr = sp.diff(expr, x).replace(sp.DiracDelta, lambda *_: sp.Integer(0))
+        slope = _function(expr, x, f"{'first' if order == 1 else 'second'} derivative of {text}")
+        found.append(math.fsum(w * slope(at) ** 2 for at, w in nodes))
+    return found[0], found[1]

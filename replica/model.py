@@ -205,8 +205,8 @@ class Architecture(Protocol):
         """What the covariance at the overlap ``1 - missing`` lacks to the variance, without cancellation."""
         ...
 
-    def slope_at_one(self) -> Expr:
-        """The derivative of the covariance at overlap 1; infinite where it diverges."""
+    def slopes_at_one(self) -> tuple[Expr, Expr]:
+        """The first and second derivative of the covariance at overlap 1; infinite where they diverge."""
         ...
 
     def covariance_error(self, overlap: Expr) -> Expr | None:
@@ -231,11 +231,11 @@ class Perceptron:
         """What the overlap lacks to 1."""
         return missing
 
-    def slope_at_one(self) -> Expr:
-        """1."""
+    def slopes_at_one(self) -> tuple[Expr, Expr]:
+        """1 and 0."""
         import sympy as sp
 
-        return sp.Integer(1)
+        return sp.Integer(1), sp.Integer(0)
 
     def covariance_error(self, overlap: Expr) -> Expr | None:
         """None: exact."""
@@ -261,6 +261,11 @@ class TreeCommittee:
     any_norm: bool = False
     normalized: bool = False
 
+    @property
+    def odd(self) -> bool:
+        """Whether fields change sign with the weights, as those of an odd activation do (of which only a few are known)."""
+        return self.activation in ("linear", "sign", "erf", "erf-sqrt2", "tanh")
+
     def covariance(self, overlap: Expr) -> Expr:
         """The kernel of the activation."""
         return self._kernel.value(overlap)
@@ -269,9 +274,9 @@ class TreeCommittee:
         """What the kernel lacks to its value at overlap 1."""
         return self._kernel.gap(missing)
 
-    def slope_at_one(self) -> Expr:
-        """:math:`E[g'^2]`."""
-        return self._kernel.slope_at_one
+    def slopes_at_one(self) -> tuple[Expr, Expr]:
+        """:math:`E[g'^2]` and :math:`E[g''^2]`."""
+        return self._kernel.slope_at_one, self._kernel.curvature_at_one
 
     def covariance_error(self, overlap: Expr) -> Expr | None:
         """What a series leaves out, None for a closed form."""

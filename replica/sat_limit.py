@@ -23,7 +23,7 @@ import sympy as sp
 from replica.ansatz import leaf_paths, multiplicity, nodes_along
 from replica.expr import Average, H, Mills, MillsExcess, Step, canonical, slope_and_rest
 from replica.fields import Definitions
-from replica.hard_limit import half_line_average
+from replica.hard_limit import half_line_average, near_one
 
 if TYPE_CHECKING:
     from replica.free_entropy import FreeEntropy
@@ -99,7 +99,10 @@ def limit_replicon(free_entropy: FreeEntropy) -> sp.Expr | None:
     (replicon,) = free_entropy.replicons.values()
     epsilon = sp.Symbol("epsilon", positive=True)
     definitions = free_entropy.definitions_object()
-    total = definitions.expand(replicon.energetic * replicon.weights).subs(sp.Symbol(names[0]), 1 - epsilon)
+    near, known = near_one(free_entropy, names[0], epsilon)
+    if any(not value.is_finite for value in known.values()):
+        return sp.oo
+    total = definitions.expand((replicon.energetic * replicon.weights).subs(near)).subs(sp.Symbol(names[0]), 1 - epsilon)
 
     def hardened(mills: sp.Expr) -> sp.Expr:
         distance = _hard_distance(mills.args[0], epsilon)
@@ -110,7 +113,7 @@ def limit_replicon(free_entropy: FreeEntropy) -> sp.Expr | None:
     hard = hard.replace(
         lambda e: isinstance(e, Average), lambda e: half_line_average(sp.cancel(sp.expand(e.body)), e.variable, e.variance)
     )
-    return sp.Add(*(_at_zero(term, epsilon) for term in sp.Add.make_args(sp.expand(hard))))
+    return sp.Add(*(_at_zero(term, epsilon) for term in sp.Add.make_args(sp.expand(hard)))).subs(known)
 
 
 def _innermost(free_entropy: FreeEntropy) -> tuple[str, str] | None:

@@ -86,11 +86,11 @@ def _model_row(model: Any) -> dict[str, object]:
 
 def _derive(args: Namespace) -> int:
     import replica
-    from saddle.commands import zoo_ansatz, zoo_model
+    from saddle.commands import model_of, zoo_ansatz
 
     if args.steps and args.format == "python":
         raise InputError("--steps has no python format: use text or latex")
-    model, ansatz = zoo_model(args.model), zoo_ansatz(args.ansatz)
+    model, ansatz = model_of(args), zoo_ansatz(args.ansatz)
     if args.format == "python":
         from saddle.kernel_source import kernel_source
 
@@ -108,10 +108,10 @@ def _derive(args: Namespace) -> int:
 
 def _check(args: Namespace) -> int:
     import saddle
-    from saddle.commands import zoo_ansatz, zoo_model
+    from saddle.commands import model_of, zoo_ansatz
 
     fields = ("name", "passed", "value", "tolerance", "detail")
-    model, ansatz = zoo_model(args.model), zoo_ansatz(args.ansatz)
+    model, ansatz = model_of(args), zoo_ansatz(args.ansatz)
     found = saddle.check(model, ansatz)
     rows = [{field: getattr(check, field) for field in fields} for check in found]
     passed = all(row["passed"] for row in rows)

@@ -32,9 +32,9 @@ from replica.expr import (
     canonical,
     slope_and_rest,
 )
+from replica.hermite import PowerSeries, SeriesGap
 from replica.levels import LogTrace, Moment, Trace
 from replica.maximum import AtMaximum, Maximum, half_line
-from replica.hermite import PowerSeries, SeriesGap
 from replica.passes import absorb, even_in, has_edges, linear_arguments
 from replica.pieces import SMOOTH, Pieces
 from saddle.centres import emit_centres, emit_node

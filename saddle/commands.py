@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import replica
 import saddle
 from replica.errors import InputError
-from saddle.options import COMPUTING, parse
+from saddle.options import COMPUTING, MODEL_OPTIONS, parse
 from saddle.ranges import product
 from saddle.results import Result, SaddlePoint, Status
 
@@ -43,7 +44,7 @@ def compute(args: argparse.Namespace, argv: Sequence[str], progress: Progress | 
     """The curve of a parsed command; ``progress`` is called with each finished point."""
     from saddle.curve import as_curve, joined
 
-    model, ansatze = zoo_model(args.model), [zoo_ansatz(name) for name in _ansatz_names(args)]
+    model, ansatze = model_of(args), [zoo_ansatz(name) for name in _ansatz_names(args)]
     for name in _ansatz_names(args):
         _check_ansatz(args, name)
     curves = [as_curve(_RUN[args.command](model, ansatz, args, progress)) for ansatz in ansatze]
@@ -85,9 +86,14 @@ def in_order(points: Sequence[Result], args: argparse.Namespace) -> tuple[Result
     return tuple(sorted(points, key=place))
 
 
-def zoo_model(name: str) -> Any:
-    """The model called ``name`` on the command line."""
-    return _named(replica.zoo.model, name)
+def model_of(args: argparse.Namespace) -> Any:
+    """The model that a command line names, with the options that belong to it."""
+    return zoo_model(args.model, **{name: getattr(args, name, None) for name in MODEL_OPTIONS})
+
+
+def zoo_model(name: str, **options: Any) -> Any:
+    """The model called ``name`` on the command line; options that are None are left out."""
+    return _named(partial(replica.zoo.model, **options), name)
 
 
 def zoo_ansatz(name: str) -> Any:

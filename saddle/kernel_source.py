@@ -85,7 +85,8 @@ class Layout:
     def _variances(self) -> dict[sp.Symbol, sp.Expr]:
         """Pivots with a name of their own, as functions of the overlaps."""
         pivots = {sp.Symbol(k): self.f.pivots[k] for k in self._free_pivots()}
-        return {p.variance: k - p.explained for k, p in pivots.items() if isinstance(p.variance, sp.Symbol) and p.variance != k}
+        named = {k: p for k, p in pivots.items() if isinstance(p.variance, sp.Symbol) and p.variance != k}
+        return {p.variance: k - p.explained for k, p in named.items()}
 
     def _constraint_parameters(self) -> list[str]:
         order = {*self.overlaps, *self.conjugates, *self.multiplicities, "alpha"}

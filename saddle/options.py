@@ -18,6 +18,8 @@ from saddle.ranges import assignments, check_domain, values
 T = TypeVar("T")
 
 COMPUTING = ("solve", "entropy", "capacity", "max-margin", "franz-parisi", "generalization", "thresholds", "diagram")
+MODEL_OPTIONS = ("activation", "weights")
+"""Options that say which model a name means."""
 DEFAULT_TOLERANCE = 1e-12
 _GRID = """\
 RANGE is a number, a comma list, start:stop:count (both ends included) or start:stop:count:log;
@@ -230,6 +232,10 @@ _ADD: dict[str, Callable[[Parser], None]] = {
 
 def _model(parser: Parser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a name that 'replica models' lists, or path/to/file.py:name")
+    parser.add_argument(
+        "--activation", metavar="NAME", help="of tree-committee: relu (default), sign, ..., or an expression in x"
+    )
+    parser.add_argument("--weights", metavar="NAME", help="of tree-committee: binary (default) or spherical")
 
 
 def _ansatz(parser: Parser, several: bool = False) -> None:
