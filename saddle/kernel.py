@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _SHAPING = (
     "centres.py",
     "codegen.py",
+    "conditioning.py",
     "edges.py",
     "infinite_kernel.py",
     "kernel.py",
