@@ -100,7 +100,7 @@ def limit_replicon(free_entropy: FreeEntropy) -> sp.Expr | None:
     epsilon = sp.Symbol("epsilon", positive=True)
     definitions = free_entropy.definitions_object()
     near, known = near_one(free_entropy, names[0], epsilon)
-    if any(not value.is_finite for value in known.values()):
+    if any(value.is_infinite for value in known.values()):
         return sp.oo
     total = definitions.expand((replicon.energetic * replicon.weights).subs(near)).subs(sp.Symbol(names[0]), 1 - epsilon)
 
