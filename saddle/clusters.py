@@ -51,7 +51,7 @@ def entropies(problem: Problem, state: State, rule: Rule) -> Entropies:
 def improved(problem: Problem, state: State, rule: Rule) -> State | None:
     """The state after one step of Newton's method by a finer rule."""
     here = problem.state(state.coordinates, rule)
-    if here is None or here.jacobian is None or not math.isfinite(here.residual):
+    if here is None or not math.isfinite(here.residual):
         return None
     step = np.linalg.lstsq(here.jacobian, -here.relative, rcond=None)[0]
     moved = problem.state(here.coordinates + step, rule, jacobian=False)

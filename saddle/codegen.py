@@ -218,12 +218,11 @@ class KernelWriter:
             top.add(f"{text(symbol)} = {text(definition)}")
             top.symbols.add(symbol)
         self._emit_outputs()
-        loops = any(expr.has(Average, AtMaximum, Maximum, *_SPECIAL) for expr in self.outputs)
         head = [
             *self.helpers,
             "",
             "",
-            *(["@_compiled"] if loops else []),
+            "@_compiled",
             f"def {self.name}(p, S, C, origin, quarter_step, reach, out):",
         ]
         return "\n".join(head + (top.lines or ["    return"])) + "\n"

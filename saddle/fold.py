@@ -76,7 +76,7 @@ class LoadBranch:
         for _ in range(_MOST_NEWTON):
             problem = self.problem_at(alpha)
             state = problem.state(x, self.rule)
-            if state is None or state.jacobian is None or not math.isfinite(state.residual):
+            if state is None or not math.isfinite(state.residual):
                 return None
             by_load = problem.load_derivative(state, self.rule)
             matrix = np.column_stack([state.jacobian[:, self.others], by_load])

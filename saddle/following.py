@@ -309,7 +309,7 @@ class _Line:
     def jacobian(self, x: Vector, parameter: float) -> Vector | None:
         """Their derivatives in the coordinates."""
         state = self.state(x, parameter)
-        return None if state is None or state.jacobian is None else state.jacobian * self._unit(state)
+        return None if state is None else state.jacobian * self._unit(state)
 
     def _unit(self, state: State) -> float:
         return min(1.0, self.tolerance / state.noise)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from replica.model import Model
 
 _SHAPING = (
+    "assembly.py",
     "centres.py",
     "codegen.py",
     "conditioning.py",

@@ -1,8 +1,9 @@
-"""The source of a kernel module: which derived expressions a solver needs, in which order.
+"""The source of a kernel module: which derived expressions a solver needs, in which order, and the solver itself.
 
 Two blocks, the energetic average as a function of the overlaps and the weights as a function of the conjugates (for
 spherical weights: of the overlaps), each once for values and once with the Jacobian, so that a line search
-does not pay for derivatives.  Small closed forms (interaction, pivots) follow.
+does not pay for derivatives.  Small closed forms (interaction, pivots) follow, and then :mod:`saddle.assembly`, which
+puts them together, with the counts and places of the unknowns as constants.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ from __future__ import annotations
 import ast
 import inspect
 import pprint
+from collections.abc import Mapping
 from functools import cached_property
+from itertools import accumulate
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -23,7 +27,7 @@ from replica.hard_limit import limit_load
 from replica.passes import log_sums
 from replica.sat_limit import SatLimit, limit_replicon, sat_limit
 from replica.teacher import nishimori
-from saddle import edges, special
+from saddle import assembly, edges, special
 from saddle.codegen import KernelWriter
 from saddle.conditioning import Conditioning, series_tables
 
@@ -31,10 +35,6 @@ if TYPE_CHECKING:
     from replica.ansatz import Ansatz
     from replica.free_entropy import FreeEntropy
     from replica.model import Model
-
-
-_LEFT_OUT = ("__future__", "saddle.special")
-"""Modules that a kernel module does not import."""
 
 
 def kernel_source(model: Model, ansatz: Ansatz) -> str:
@@ -45,22 +45,34 @@ def kernel_source(model: Model, ansatz: Ansatz) -> str:
 def render(free_entropy: FreeEntropy) -> str:
     """Return the kernel module of a derived free entropy."""
     layout = Layout(free_entropy)
+    meta = pprint.pformat(layout.meta(), width=110, sort_dicts=False)
     header = (
         f'"""Quadrature kernels of {free_entropy.model.name} under {free_entropy.ansatz.name}, generated."""\n\n'
-        f"{special_source()}\n\nMETA = {pprint.pformat(layout.meta(), width=110, sort_dicts=False)}\n"
+        f"{special_source()}\n\nMETA = {meta}\n"
     )
+    constants = "\n".join(f"{name} = {value!r}" for name, value in layout.constants().items())
     functions = "".join(writer.source() for writer in layout.writers())
-    return header + series_tables(functions) + functions
+    return f"{header}{series_tables(functions)}{functions}\n\n{constants}\n{_source_of(assembly)}\n"
 
 
 def special_source() -> str:
-    """The special functions without docstrings, so that a kernel module stands alone."""
+    """The source of the special functions."""
+    return f"{_source_of(special)}\n{_source_of(edges)}"
+
+
+def _source_of(module: ModuleType) -> str:
+    """The functions of a module without docstrings, annotations and imports of ours, so that a kernel stands alone."""
     body = []
-    for node in (node for module in (special, edges) for node in ast.parse(inspect.getsource(module)).body):
-        if isinstance(node, ast.Expr) or (isinstance(node, ast.ImportFrom) and node.module in _LEFT_OUT):
+    for node in ast.parse(inspect.getsource(module)).body:
+        ours = isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] in ("__future__", "saddle")
+        if ours or isinstance(node, ast.Expr):
             continue
-        if isinstance(node, ast.FunctionDef) and isinstance(node.body[0], ast.Expr):
-            node.body = node.body[1:]
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+            for argument in node.args.args:
+                argument.annotation = None
+            if isinstance(node.body[0], ast.Expr):
+                node.body = node.body[1:] or [ast.Pass()]
         body.append(ast.unparse(node))
     return "\n".join(body)
 
@@ -143,7 +155,8 @@ class Layout:
             "prefixes": dict(self.ansatz.prefixes),
             "pivots": self._free_pivots(),
             "ceilings": self._ceilings(),
-            "own_pivots": [k for k in self._free_pivots() if str(self.f.pivots[k].variance) in self.pivot_variances],
+            "own_pivots": self._own_pivots(),
+            "sections": self.sections(),
             "replicons": list(self._replicons()),
             "limit_load": limit_load(self.f) is not None,
             "field_variance": float(self.f.model.architecture.covariance(sp.Integer(1))),
@@ -180,6 +193,53 @@ class Layout:
             self._writer("weights_multiplicities", self.weights_parameters, slopes(self._weights(self.f.entropic))),
             self._writer("multiplicities", self.all_parameters, [*copies, *slopes(self.f.interaction)]),
         ]
+
+    @property
+    def unknown(self) -> list[str]:
+        """What is solved for: the free overlaps, and for discrete weights the conjugates of the imposed ones."""
+        return self.free + ([conjugate(k) for k in self.ansatz.imposed] if self.discrete else [])
+
+    def sections(self) -> dict[str, int]:
+        """Sections of the record of a state, in order, with their sizes."""
+        n, k = len(self.active), len(self.unknown)
+        scalars = dict.fromkeys(("free_entropy", "scale", "energetic", "noise", "orientation"), 1)
+        of_overlaps = {"overlaps": n, "left": n, "pivots": len(self._free_pivots()), "conjugates": n, "pairs": n}
+        return {**scalars, **of_overlaps, "residuals": k, "relative": k, "chain": k * k, "jacobian": k * k}
+
+    def constants(self) -> dict[str, object]:
+        """The constants of :mod:`saddle.kernel_interface` in this kernel."""
+        imposed, pivots, own = list(self.ansatz.imposed), self._free_pivots(), self._own_pivots()
+        ceilings = self._ceilings()
+        parameters = {
+            "imposed": len(imposed),
+            "given": len(self.given),
+            "given_conjugates": len(self.given),
+            "tail": len(self.multiplicities),
+            "constraint": len(self.constraint),
+        }
+        places = {
+            "FREE_AT": [self.active.index(k) for k in self.free],
+            "IMPOSED_AT": [self.active.index(k) for k in imposed],
+            "PIVOT_AT": [self.free.index(k) for k in pivots],
+            "CEILING_AT": [imposed.index(ceilings[k]) if k in ceilings else -1 for k in pivots],
+            "OWN_AT": [pivots.index(k) for k in own],
+        }
+        return {
+            "DISCRETE": self.discrete,
+            "N_ACTIVE": len(self.active),
+            "N_FREE": len(self.free),
+            "N_PIVOTS": len(pivots),
+            "N_OWN": len(own),
+            "N_UNKNOWN": len(self.unknown),
+            **{f"N_{name.upper()}": size for name, size in parameters.items() if name != "given_conjugates"},
+            **{f"P_{name.upper()}": start for name, start in _starts(parameters, 1).items()},
+            **{name: tuple(at) or (-1,) for name, at in places.items()},
+            **{name.upper(): start for name, start in _starts(self.sections(), 0).items()},
+            "RECORD": sum(self.sections().values()),
+        }
+
+    def _own_pivots(self) -> list[str]:
+        return [k for k in self._free_pivots() if str(self.f.pivots[k].variance) in self.pivot_variances]
 
     def _replicons(self) -> dict[str, tuple[sp.Expr, sp.Expr]]:
         # an overlap that vanishes by symmetry has a replicon like any other; in a conditioned problem it is the reference's
@@ -316,3 +376,8 @@ class Layout:
         used = self.definitions.used_by(*outputs)
         table = {symbol: expr for symbol, expr in used.items() if symbol.name not in parameters}
         return KernelWriter(name, parameters, table, outputs)
+
+
+def _starts(sizes: Mapping[str, int], first: int) -> dict[str, int]:
+    """Where sections of these sizes start, one after the other."""
+    return dict(zip(sizes, accumulate(sizes.values(), initial=first), strict=False))

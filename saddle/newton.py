@@ -18,7 +18,6 @@ from saddle.quadrature import Rule
 from saddle.results import Iteration
 
 _LONGEST_STEP = 4.0
-_SHORTEST_DAMPING = 2.0**-12
 _INNER_STEPS = 60
 _BORDER = -10.0
 """Coordinate of a small pivot."""
@@ -38,52 +37,15 @@ def newton(
 ) -> Attempt:
     """Return the outcome of Newton's method from the coordinates ``x``.
 
-    Converged means :meth:`State.solved`: undamped residuals, relative to what the overlaps have left to 1, of at most
-    ``tolerance``; one more step is then taken if it improves them.
+    It runs compiled (:func:`saddle.assembly.newton`).  Converged means undamped residuals, relative to what the overlaps
+    have left to 1, of at most ``tolerance``; one more step is then taken if it improves them.
     """
-    state = problem.state(x, rule)
-    log: list[Iteration] = []
-    if state is None or not math.isfinite(state.residual):
-        return Attempt(None, (), False)
-    for count in range(most):
-        if state.solved(1e-15):
-            break
-        step = _newton_step(state)
-        trial, damping = _line_search(problem, state, step, rule, halvings)
-        log.append(Iteration(first + count, state.residual, damping, "newton"))
-        if trial is None:
-            break
-        done = state.solved(tolerance)
-        state = trial
-        if done:
-            break
-    log.append(Iteration(first + len(log), state.residual, 0.0, "newton"))
-    return Attempt(state, tuple(log), state.solved(tolerance))
-
-
-def _newton_step(state: State) -> Vector:
-    assert state.jacobian is not None
-    try:
-        step = np.linalg.solve(state.jacobian, -state.relative)
-    except np.linalg.LinAlgError:
-        step = np.linalg.lstsq(state.jacobian, -state.relative, rcond=None)[0]
-    if not np.all(np.isfinite(step)):
-        step = np.linalg.lstsq(state.jacobian, -state.relative, rcond=1e-14)[0]
-    longest = float(np.max(np.abs(step)))
-    return step * min(1.0, _LONGEST_STEP / longest) if longest > 0 else step
-
-
-def _line_search(
-    problem: Problem, state: State, step: Vector, rule: Rule, halvings: int
-) -> tuple[State | None, float]:
-    """The first of the full, half, quarter... step that reduces the residuals (None if none does)."""
-    norm = _norm(state.relative)
-    for halving in range(halvings + 1):
-        damping = 0.5**halving
-        trial = problem.state(state.coordinates + damping * step, rule)
-        if trial is not None and math.isfinite(trial.residual) and _norm(trial.relative) < norm:
-            return trial, damping
-    return None, 0.0
+    state, log, converged = problem.newton(x, rule, tolerance, most, halvings)
+    iterations = [
+        Iteration(first + i, residual, damping, "newton")
+        for i, (residual, damping) in enumerate(zip(log[::2], log[1::2], strict=True))
+    ]
+    return Attempt(state, tuple(iterations), converged)
 
 
 def _norm(residuals: Vector) -> float:

@@ -1,14 +1,8 @@
-r"""The saddle-point problem of a compiled kernel: coordinates, residuals and Jacobian at fixed parameters.
+r"""The saddle-point problem of a compiled kernel at fixed parameters: coordinates, states, and names for what they hold.
 
-Let ``Q`` be the overlaps and ``A(Q)``, ``W(Qhat)`` the marked averages of the two sides.  For discrete weights the
-conjugates of the free overlaps are explicit, :math:`\hat Q = \alpha A(Q)`; unknown are the free overlaps and
-the conjugates of the imposed ones, and the residuals are :math:`Q - W(\hat Q)`, which Newton's method sees relative to
-:math:`1 - |Q|`: near 1 both sides agree for no reason.  For spherical weights the overlaps alone
-are unknown and the residuals are :math:`(\alpha A(Q) - \hat Q(Q)) / (1 + |\hat Q|)`.
-
-Coordinates keep the overlap matrix positive: an overlap that adds a variance to the regression is replaced by the logit
-of its pivot relative to what was left to explain.  Everything is by name of the order parameters; nothing here knows an
-ansatz.
+The equations themselves are in :mod:`saddle.assembly`, which is compiled with every kernel.  Coordinates keep the overlap
+matrix positive: an overlap that adds a variance to the regression is replaced by the logit of its pivot relative
+to what was left to explain.  Everything is by name of the order parameters; nothing here knows an ansatz.
 """
 
 from __future__ import annotations
@@ -16,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -25,12 +20,10 @@ from replica.ansatz import conjugate
 from saddle.quadrature import Rule
 
 Vector = np.ndarray
-_LARGEST_LOGIT = 600.0
-_EPS = float(np.finfo(float).eps)
-_LARGEST_NOISE = 1e-5
-"""Rounding of the relative residuals beyond which a point has no digits: an overlap within 1e-9 of 1."""
 _IDENTITY = 1e-5
 """Difference of two overlaps that are equal by an identity: a solved saddle is far closer, another branch far off."""
+_BROKEN = (ZeroDivisionError, ValueError, OverflowError)
+"""What a kernel raises outside the domain where it runs without a compiler."""
 _PLAIN = Rule()
 
 
@@ -48,44 +41,89 @@ class Place:
     chain: Vector
 
 
-@dataclass(frozen=True)
 class State:
-    """All quantities at one point in coordinates.
+    """All quantities at one point in coordinates: a record of the compiled equations, read by name.
 
     ``residuals`` are undamped, ``relative`` the same relative to what an overlap has left to 1; ``jacobian`` is of the
-    latter with respect to the coordinates (None if it was not asked for); ``noise`` is its rounding error;
+    latter with respect to the coordinates (nan if it was not asked for); ``noise`` is its rounding error;
     ``orientation`` is the sign of its determinant relative to no patterns: negative past a fold.
     """
 
-    coordinates: Vector
-    place: Place
-    conjugates: dict[str, float]
-    free_entropy: float
-    scale: float
-    energetic: float
-    energetic_pairs: dict[str, float]
-    residuals: Vector
-    relative: Vector
-    noise: float
-    jacobian: Vector | None
-    orientation: float = 1.0
+    def __init__(self, shape: Shape, coordinates: Vector, record: Vector) -> None:
+        self.shape, self.coordinates, self.record = shape, coordinates, record
+
+    def _scalar(self, name: str) -> float:
+        return float(self.record[self.shape.sections[name][0]])
+
+    def _section(self, name: str) -> Vector:
+        start, end = self.shape.sections[name]
+        return self.record[start:end]
 
     @property
-    def singularity(self) -> float:
-        """Smallest singular value of the Jacobian with normalised columns: 0 where a branch folds or freezes."""
-        assert self.jacobian is not None
-        columns = np.maximum(np.linalg.norm(self.jacobian, axis=0), np.finfo(float).tiny)
-        return float(np.linalg.svd(self.jacobian / columns, compute_uv=False)[-1])
+    def free_entropy(self) -> float:
+        """The free entropy, in nats per weight."""
+        return self._scalar("free_entropy")
 
     @property
+    def scale(self) -> float:
+        """The sum of the sizes of the terms of the free entropy."""
+        return self._scalar("scale")
+
+    @property
+    def energetic(self) -> float:
+        """The energetic average."""
+        return self._scalar("energetic")
+
+    @property
+    def noise(self) -> float:
+        """The rounding error of the relative residuals."""
+        return self._scalar("noise")
+
+    @property
+    def orientation(self) -> float:
+        """The sign of the determinant of the Jacobian relative to no patterns."""
+        return self._scalar("orientation")
+
+    @cached_property
     def overlaps(self) -> dict[str, float]:
         """The overlaps by name."""
-        return self.place.overlaps
+        return dict(zip(self.shape.active, self._section("overlaps").tolist(), strict=True))
 
-    @property
+    @cached_property
     def pivots(self) -> dict[str, float]:
         """The pivots by the name of their overlap."""
-        return self.place.pivots
+        return dict(zip(self.shape.pivots, self._section("pivots").tolist(), strict=True))
+
+    @cached_property
+    def conjugates(self) -> dict[str, float]:
+        """The conjugates by name."""
+        return dict(zip(self.shape.conjugates, self._section("conjugates").tolist(), strict=True))
+
+    @property
+    def energetic_pairs(self) -> dict[str, float]:
+        """The pair averages of the energetic side by the name of their overlap."""
+        return dict(zip(self.shape.active, self._section("pairs").tolist(), strict=True))
+
+    @property
+    def residuals(self) -> Vector:
+        """The undamped residuals."""
+        return self._section("residuals")
+
+    @property
+    def relative(self) -> Vector:
+        """The residuals relative to what an overlap has left to 1."""
+        return self._section("relative")
+
+    @property
+    def jacobian(self) -> Vector:
+        """Derivatives of the relative residuals in the coordinates."""
+        n = len(self.shape.unknown)
+        return self._section("jacobian").reshape(n, n)
+
+    @property
+    def place(self) -> Place:
+        """The overlaps with what belongs to them."""
+        return self.shape.place(self.record)
 
     @property
     def residual(self) -> float:
@@ -93,11 +131,51 @@ class State:
         largest = float(np.max(np.abs(self.residuals), initial=0.0))
         return largest if math.isfinite(largest) and math.isfinite(self.free_entropy) else math.inf
 
-    def solved(self, tolerance: float) -> bool:
-        """Whether the relative residuals are below the tolerance, or below their own rounding error."""
-        if not math.isfinite(self.residual) or self.noise > _LARGEST_NOISE:
-            return False
-        return float(np.max(np.abs(self.relative), initial=0.0)) <= max(tolerance, self.noise)
+    @property
+    def singularity(self) -> float:
+        """Smallest singular value of the Jacobian with normalised columns: 0 where a branch folds or freezes."""
+        columns = np.maximum(np.linalg.norm(self.jacobian, axis=0), np.finfo(float).tiny)
+        return float(np.linalg.svd(self.jacobian / columns, compute_uv=False)[-1])
+
+
+class Shape:
+    """The unknowns of a kernel by name, and where the record of a state keeps what."""
+
+    def __init__(self, meta: Mapping[str, Any]) -> None:
+        self.discrete: bool = meta["discrete"]
+        self.active: list[str] = meta["active"]
+        self.free: list[str] = meta["free"]
+        self.imposed: list[str] = meta["imposed"]
+        self.pivots: list[str] = meta["pivots"]
+        self.own_pivots: list[str] = meta["own_pivots"]
+        self.given: list[str] = list(meta["given"])
+        self.conjugates = [conjugate(k) for k in self.active]
+        self.unknown = self.free + ([conjugate(k) for k in self.imposed] if self.discrete else [])
+        self.index = {name: i for i, name in enumerate(self.active)}
+        self.sections: dict[str, tuple[int, int]] = {}
+        end = 0
+        for name, size in meta["sections"].items():
+            self.sections[name] = (end, end + size)
+            end += size
+        self.record_size = end
+
+    def place(self, record: Vector) -> Place:
+        """The overlaps in a record."""
+        overlaps, left, pivots, chain = (
+            record[slice(*self.sections[name])] for name in ("overlaps", "left", "pivots", "chain")
+        )
+        remaining = dict(zip(self.active, left.tolist(), strict=True))
+        return Place(
+            dict(zip(self.active, overlaps.tolist(), strict=True)),
+            dict(zip(self.pivots, pivots.tolist(), strict=True)),
+            {k: value for k, value in remaining.items() if k in self.pivots or k in self.imposed},
+            chain.reshape(len(self.unknown), len(self.unknown)),
+        )
+
+
+@lru_cache(maxsize=64)
+def _shape_of(kernel: ModuleType) -> Shape:
+    return Shape(kernel.META)
 
 
 class Problem:
@@ -114,36 +192,26 @@ class Problem:
     """
 
     def __init__(self, kernel: ModuleType, parameters: Mapping[str, float], given: Mapping[str, float]) -> None:
-        self.kernel, self.meta = kernel, kernel.META
-        self.parameters, self.given = dict(parameters), dict(given)
-        self.alpha = self.parameters["alpha"]
-        meta = self.meta
-        self.discrete: bool = meta["discrete"]
-        self.active: list[str] = meta["active"]
-        self.free: list[str] = meta["free"]
-        self.imposed: list[str] = meta["imposed"]
-        self.pivots: list[str] = meta["pivots"]
-        self.unknown = self.free + ([conjugate(k) for k in self.imposed] if self.discrete else [])
-        self._own_pivots: list[str] = meta["own_pivots"]
-        self._index = {name: i for i, name in enumerate(self.active)}
-        self._free_at = np.array([self._index[k] for k in self.free], dtype=int)
-        self._free_rows = self._free_at[:, None]
-        self._imposed_at = np.array([self._index[k] for k in self.imposed], dtype=int)
-        self._as_columns = np.concatenate([self._free_at, self._imposed_at])
-        self._unit_columns = np.eye(len(self.active))[:, self._free_at]
-        self._tail = [self.parameters[k] for k in meta["multiplicities"]]
-        self._constraint = [self.parameters[k] for k in meta["constraint"]]
-        self._given_overlaps = [self.given[k] for k in meta["given"]]
-        self._given_conjugates = [self.given[conjugate(k)] for k in meta["given"]]
+        self.kernel, self.meta, self.shape = kernel, kernel.META, _shape_of(kernel)
+        self.parameters, self.given = parameters, given
+        self.alpha = parameters["alpha"]
+        shape, meta = self.shape, self.meta
+        self.discrete, self.active, self.free = shape.discrete, shape.active, shape.free
+        self.imposed, self.pivots, self.unknown = shape.imposed, shape.pivots, shape.unknown
+        self._tail = [parameters[k] for k in meta["multiplicities"]]
+        self._constraint = [parameters[k] for k in meta["constraint"]]
+        self._given_overlaps = [given[k] for k in shape.given]
+        self._given_conjugates = [given[conjugate(k)] for k in shape.given]
+        fixed = [self.alpha, *(parameters[k] for k in self.imposed), *self._given_overlaps, *self._given_conjugates]
+        self._fixed = np.array([*fixed, *self._tail, *self._constraint])
 
     def call(self, name: str, arguments: list[float], size: int, rule: Rule) -> Vector:
         """Run a kernel function."""
-        sinh, cosh, origin = rule.tables()
-        out = np.full(size, math.nan)
+        out = np.empty(size)
         try:
-            getattr(self.kernel, name)(np.array(arguments), sinh, cosh, origin, rule.step / 4, rule.reach, out)
-        except (ZeroDivisionError, ValueError, OverflowError):
-            return np.full(size, math.nan)
+            getattr(self.kernel, name)(np.array(arguments, dtype=float), *rule.nodes(), out)
+        except _BROKEN:
+            out.fill(math.nan)
         return out
 
     def energetic_arguments(self, place: Place) -> list[float]:
@@ -161,7 +229,7 @@ class Problem:
         return [
             *(place.overlaps[k] for k in self.active),
             *self._given_overlaps,
-            *(place.pivots[k] for k in self._own_pivots),
+            *(place.pivots[k] for k in self.shape.own_pivots),
             *(place.remaining[k] for k in self.pivots),
         ]
 
@@ -175,7 +243,7 @@ class Problem:
     def _pivot_table(self, overlaps: Mapping[str, float]) -> list[tuple[float, float, list[float]]]:
         """For every pivot: explained variance, what is left, gradient of the explained in the free overlaps."""
         width = 2 + len(self.free)
-        given = (overlaps.get(k, value) for k, value in zip(self.meta["given"], self._given_overlaps, strict=True))
+        given = (overlaps.get(k, value) for k, value in zip(self.shape.given, self._given_overlaps, strict=True))
         arguments = [*(overlaps.get(k, 0.0) for k in self.active), *given]
         values = self.call("pivots", arguments, width * len(self.pivots), _PLAIN).tolist()
         return [
@@ -189,26 +257,12 @@ class Problem:
 
     def place(self, x: Vector) -> Place | None:
         """The overlaps at these coordinates; None outside the domain."""
-        overlaps = {k: self.parameters[k] for k in self.imposed}
-        coordinates = x.tolist()
-        overlaps.update(zip(self.free, coordinates, strict=False))
-        pivots: dict[str, float] = {}
-        remaining = {k: 1.0 - abs(overlaps[k]) for k in self.imposed}
-        chain, m = np.eye(len(x)), len(self.free)
-        for level, name in enumerate(self.pivots):
-            explained, left, gradient = self._pivot_table(overlaps)[level]
-            beyond = self._beyond(name)
-            left -= beyond
-            if not left > 0.0:
-                return None
-            i = self.free.index(name)
-            ratio = _sigmoid(coordinates[i])
-            pivots[name] = ratio * left
-            remaining[name] = _sigmoid(-coordinates[i]) * left + beyond
-            overlaps[name] = explained + pivots[name]
-            chain[i, :m] = (1.0 - ratio) * np.array(gradient)
-            chain[i, i] = ratio * (1.0 - ratio) * left
-        return Place(overlaps, pivots, remaining, chain)
+        record = np.empty(self.shape.record_size)
+        try:
+            inside = self.kernel.place(np.array(x, dtype=float), self._fixed, *_PLAIN.nodes(), record)
+        except _BROKEN:
+            return None
+        return self.shape.place(record) if inside else None
 
     def _beyond(self, name: str) -> float:
         """The part of what a pivot could explain that an imposed overlap further down keeps from it."""
@@ -240,103 +294,25 @@ class Problem:
 
     def state(self, x: Vector, rule: Rule, jacobian: bool = True) -> State | None:
         """Everything at these coordinates, None outside the domain."""
-        place = self.place(x)
-        if place is None:
+        x, record = np.array(x, dtype=float), np.empty(self.shape.record_size)
+        try:
+            inside = self.kernel.equations(x, self._fixed, *rule.nodes(), jacobian, record)
+        except _BROKEN:
             return None
-        overlaps = place.overlaps
-        n = len(self.active)
-        size = 1 + n + (n * n if jacobian else 0)
-        name = "energetic_jacobian" if jacobian else "energetic"
-        energetic = self.call(name, self.energetic_arguments(place), size, rule)
-        pairs = energetic[1 : n + 1]
-        conjugates = {conjugate(k): self.alpha * float(pairs[i]) for i, k in enumerate(self.active)}
-        for i, k in enumerate(self.imposed):
-            if self.discrete:
-                conjugates[conjugate(k)] = float(x[len(self.free) + i])
-        weights = self._weights(place, conjugates, rule, jacobian)
-        build = self._discrete if self.discrete else self._continuous
-        residuals, matrix, orientation = build(overlaps, pairs, energetic[n + 1 :], weights, jacobian)
-        if not self.discrete:
-            for k in self.imposed:
-                conjugates[conjugate(k)] = float(weights[1 + self._index[k]])
-        left = np.array([place.remaining.get(k, 1.0) for k in self.active])
-        relative, noise = residuals, 32 * _EPS / float(np.min(left, initial=1.0))
-        if self.discrete:
-            relative = residuals / left
-        if matrix is not None:
-            matrix = matrix @ place.chain
-            if self.discrete:
-                matrix = matrix / left[:, None]
-                for row, k in enumerate(self.free):
-                    if k in self.pivots:
-                        matrix[self._index[k]] += relative[self._index[k]] / left[self._index[k]] * place.chain[row]
-        interaction, scale = self._interaction(overlaps, conjugates)
-        terms = (interaction, float(weights[0]), self.alpha * float(energetic[0]))
-        return State(
-            coordinates=np.array(x, dtype=float),
-            place=place,
-            conjugates=conjugates,
-            free_entropy=sum(terms),
-            scale=scale + abs(terms[1]) + abs(terms[2]),
-            energetic=float(energetic[0]),
-            energetic_pairs={k: float(pairs[i]) for i, k in enumerate(self.active)},
-            residuals=residuals,
-            relative=relative,
-            noise=noise,
-            jacobian=matrix,
-            orientation=orientation,
-        )
+        return State(self.shape, x, record) if inside else None
 
-    def _weights(self, place: Place, conjugates: dict, rule: Rule, jacobian: bool) -> Vector:
-        n = len(self.active)
-        columns = n if self.discrete else len(self.free)
-        size = 1 + n + (n * columns if jacobian else 0)
-        name = "weights_jacobian" if jacobian else "weights"
-        return self.call(name, self.weights_arguments(place, conjugates), size, rule)
-
-    def _discrete(
-        self, overlaps: dict, pairs: Vector, slopes: Vector, weights: Vector, jacobian: bool
-    ) -> tuple[Vector, Vector | None, float]:
-        """Residuals ``Q - W(Qhat)`` and their derivatives in the free overlaps and the imposed conjugates."""
-        n = len(self.active)
-        residuals = np.array([overlaps[k] for k in self.active]) - weights[1 : n + 1]
-        if not jacobian:
-            return residuals, None, 1.0
-        m = len(self.free)
-        d_pairs = self.alpha * slopes.reshape(n, n)[self._free_rows, self._free_at]
-        d_weights = weights[n + 1 :].reshape(n, n)
-        matrix = np.empty((n, n))
-        matrix[:, :m] = self._unit_columns - d_weights[:, self._free_at] @ d_pairs
-        matrix[:, m:] = -d_weights[:, self._imposed_at]
-        return residuals, matrix, math.copysign(1.0, (-1.0) ** (n - m) * np.linalg.det(matrix[self._as_columns]))
-
-    def _continuous(
-        self, overlaps: dict, pairs: Vector, slopes: Vector, weights: Vector, jacobian: bool
-    ) -> tuple[Vector, Vector | None, float]:
-        """Residuals ``alpha A(Q) - Qhat(Q)``, relative, and their derivatives in the free overlaps."""
-        n = len(self.active)
-        free = self._free_at
-        target = weights[1 : n + 1][free]
-        size = 1.0 + np.abs(target)
-        residuals = (self.alpha * pairs[free] - target) / size
-        if not jacobian:
-            return residuals, None, 1.0
-        d_pairs = self.alpha * slopes.reshape(n, n)[self._free_rows, free]
-        d_target = weights[n + 1 :].reshape(n, len(free))[free]
-        outer = (residuals * np.sign(target) / size)[:, None] * d_target
-        orientation = float(np.sign(np.linalg.det(d_pairs - d_target) * np.linalg.det(-d_target)))
-        return residuals, (d_pairs - d_target) / size[:, None] - outer, orientation
-
-    def _interaction(self, overlaps: dict, conjugates: dict) -> tuple[float, float]:
-        """The interaction term, and the sum of the sizes of its parts (for the rounding error)."""
-        if not self.discrete:
-            # The logarithm of a determinant rounds like a number of order 1, however small it is itself.
-            return 0.0, 1.0
-        arguments = [*(overlaps[k] for k in self.active), *self._given_overlaps]
-        arguments += [*(conjugates[conjugate(k)] for k in self.active), *self._given_conjugates, *self._tail]
-        values = self.call("interaction", arguments, 1 + len(self.active), _PLAIN).tolist()
-        parts = [abs(values[1 + i] * overlaps[k] * conjugates[conjugate(k)]) for i, k in enumerate(self.active)]
-        return values[0], sum(parts)
+    def newton(
+        self, x: Vector, rule: Rule, tolerance: float, most: int, halvings: int
+    ) -> tuple[State | None, list[float], bool]:
+        """Newton's method: the last state, residual and damping of every step in turn, and whether it converged."""
+        record, log, coordinates = np.empty(self.shape.record_size), np.empty(2 * most + 2), np.array(x, dtype=float)
+        try:
+            lines, converged = self.kernel.newton(
+                coordinates, self._fixed, *rule.nodes(), tolerance, most, halvings, record, log
+            )
+        except _BROKEN:
+            return None, [], False
+        return State(self.shape, coordinates, record) if lines else None, log[: 2 * lines].tolist(), converged
 
     def obeys_identities(self, state: State) -> bool:
         """Whether overlaps that are equal by an exact identity here are equal at this state."""
@@ -347,9 +323,10 @@ class Problem:
 
     def load_derivative(self, state: State, rule: Rule) -> Vector:
         """Derivative of the relative residuals in the load, which enters through the conjugates of free overlaps."""
-        n, free = len(self.active), self._free_at
+        n, free = len(self.active), [self.shape.index[k] for k in self.free]
         pairs = np.array([state.energetic_pairs[k] for k in self.active])[free]
-        weights = self._weights(state.place, state.conjugates, rule, True)
+        size = 1 + n + n * (n if self.discrete else len(free))
+        weights = self.call("weights_jacobian", self.weights_arguments(state.place, state.conjugates), size, rule)
         if not self.discrete:
             return pairs / (1.0 + np.abs(weights[1 : n + 1][free]))
         left = np.array([state.place.remaining.get(k, 1.0) for k in self.active])
@@ -359,7 +336,7 @@ class Problem:
         """Derivative of the free entropy in an imposed overlap, at a saddle."""
         arguments = [*(state.overlaps[k] for k in self.active), *self._given_overlaps]
         arguments += [*(state.conjugates[conjugate(k)] for k in self.active), *self._given_conjugates, *self._tail]
-        weight = self.call("interaction", arguments, 1 + len(self.active), _PLAIN)[1 + self._index[name]]
+        weight = self.call("interaction", arguments, 1 + len(self.active), _PLAIN)[1 + self.shape.index[name]]
         energetic = self.alpha * state.energetic_pairs[name]
         return float(weight) * (energetic - state.conjugates[conjugate(name)])
 
@@ -400,10 +377,6 @@ class Problem:
         replicons = {k: 1.0 - self.alpha * float(energetic[i] * weights[i]) for i, k in enumerate(names)}
         derivatives = {k: self.alpha * float(energetic[len(names) + i]) for i, k in enumerate(constraint)}
         return {"replicons": replicons, "derivatives": derivatives}
-
-
-def _sigmoid(x: float) -> float:
-    return 1.0 / (1.0 + math.exp(-x)) if x > -_LARGEST_LOGIT else 0.0
 
 
 def _logit(ratio: float) -> float:

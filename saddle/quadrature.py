@@ -35,6 +35,11 @@ class Rule:
         """``sinh``, ``cosh`` of multiples of a quarter step (kernels take every fourth or fewer), and the index of 0."""
         return _tables(self.step / 4)
 
+    @lru_cache(maxsize=32)  # noqa: B019
+    def nodes(self) -> tuple[np.ndarray, np.ndarray, int, float, float]:
+        """What kernels are called with: the tables, the quarter step that they are made with, and the reach."""
+        return *self.tables(), self.step / 4, self.reach
+
 
 @lru_cache(maxsize=16)
 def _tables(step: float) -> tuple[np.ndarray, np.ndarray, int]:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 Number = float | int | bool | str | None
 
@@ -39,8 +40,7 @@ class Status(str, Enum):
         return self.value
 
 
-@dataclass(frozen=True)
-class Iteration:
+class Iteration(NamedTuple):
     """One step of a solver: the undamped residual before it and the fraction of the step that was taken."""
 
     step: int

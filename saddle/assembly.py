@@ -1,0 +1,444 @@
+r"""The saddle-point equations at some coordinates, and Newton's method on them: compiled together with every kernel.
+
+Let ``Q`` be the overlaps and ``A(Q)``, ``W(Qhat)`` the pair averages of the two sides.  For discrete weights the
+conjugates of the free overlaps are explicit, :math:`\hat Q = \alpha A(Q)`; unknown are the free overlaps and the
+conjugates of the imposed ones, and the residuals are :math:`Q - W(\hat Q)`, which Newton's method sees relative to
+:math:`1 - |Q|`: near 1 both sides agree for no reason.  For spherical weights the overlaps alone are unknown and
+the residuals are :math:`(\alpha A(Q) - \hat Q(Q)) / (1 + |\hat Q|)`.
+
+Everything at one point is a *record*, a vector whose sections :mod:`saddle.kernel_interface` names.  The source of this
+module becomes part of every kernel module; nothing in it knows a model or an ansatz.  It copies number by number, and
+passes variables instead of literals, because slices that are assigned and literal arguments take seconds to compile.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from saddle.kernel_interface import (
+    CEILING_AT,
+    CHAIN,
+    CONJUGATES,
+    DISCRETE,
+    ENERGETIC,
+    FREE_AT,
+    FREE_ENTROPY,
+    IMPOSED_AT,
+    JACOBIAN,
+    LEFT,
+    N_ACTIVE,
+    N_CONSTRAINT,
+    N_FREE,
+    N_GIVEN,
+    N_IMPOSED,
+    N_OWN,
+    N_PIVOTS,
+    N_TAIL,
+    N_UNKNOWN,
+    NOISE,
+    ORIENTATION,
+    OVERLAPS,
+    OWN_AT,
+    P_CONSTRAINT,
+    P_GIVEN,
+    P_GIVEN_CONJUGATES,
+    P_IMPOSED,
+    P_TAIL,
+    PAIRS,
+    PIVOT_AT,
+    PIVOTS,
+    RECORD,
+    RELATIVE,
+    RESIDUALS,
+    SCALE,
+    Vector,
+    energetic,
+    energetic_jacobian,
+    interaction,
+    pivots,
+    weights,
+    weights_jacobian,
+)
+from saddle.special import _compiled
+
+_LARGEST_LOGIT = 600.0
+_UNIT_ROUNDOFF = 2.220446049250313e-16
+_LARGEST_NOISE = 1e-5
+"""Rounding of the relative residuals beyond which a point has no digits: an overlap within 1e-9 of 1."""
+_EXACT = 1e-15
+_LONGEST_STEP = 4.0
+_SINGULAR_PIVOT = 1e-280
+
+
+@_compiled
+def _sigmoid(x: float) -> float:
+    return 1.0 / (1.0 + math.exp(-x)) if x > -_LARGEST_LOGIT else 0.0
+
+
+@_compiled
+def place(
+    x: Vector, p: Vector, S: Vector, C: Vector, origin: int, quarter_step: float, reach: float, record: Vector
+) -> bool:
+    """Overlaps, pivots, what is left to 1, and the chain rule of the coordinates; false outside the domain."""
+    overlaps, left = record[OVERLAPS:], record[LEFT:]
+    chain = record[CHAIN:]
+    for i in range(N_UNKNOWN):
+        for j in range(N_UNKNOWN):
+            chain[i * N_UNKNOWN + j] = 1.0 if i == j else 0.0
+    for i in range(N_FREE):
+        overlaps[FREE_AT[i]], left[FREE_AT[i]] = x[i], 1.0
+    for i in range(N_IMPOSED):
+        overlaps[IMPOSED_AT[i]] = p[P_IMPOSED + i]
+        left[IMPOSED_AT[i]] = 1.0 - abs(p[P_IMPOSED + i])
+    known, table = np.empty(N_ACTIVE + N_GIVEN), np.empty(N_PIVOTS * (2 + N_FREE))
+    for i in range(N_GIVEN):
+        known[N_ACTIVE + i] = p[P_GIVEN + i]
+    for level in range(N_PIVOTS):
+        for i in range(N_ACTIVE):
+            known[i] = overlaps[i]
+        pivots(known, S, C, origin, quarter_step, reach, table)
+        row, i = level * (2 + N_FREE), PIVOT_AT[level]
+        # An imposed overlap further down keeps a part of what is left from this pivot.
+        beyond = 1.0 - p[P_IMPOSED + CEILING_AT[level]] if CEILING_AT[level] >= 0 else 0.0
+        explained, rest = table[row], table[row + 1] - beyond
+        if not rest > 0.0:
+            return False
+        ratio, remaining = _sigmoid(x[i]), _sigmoid(-x[i])
+        record[PIVOTS + level] = ratio * rest
+        left[FREE_AT[i]] = remaining * rest + beyond
+        overlaps[FREE_AT[i]] = explained + ratio * rest
+        for j in range(N_UNKNOWN):
+            slope = ratio * remaining * rest if i == j else 0.0
+            for k in range(N_FREE):
+                if k != i:
+                    slope += remaining * table[row + 2 + k] * chain[k * N_UNKNOWN + j]
+            chain[i * N_UNKNOWN + j] = slope
+    return True
+
+
+@_compiled
+def _overlap_arguments(p: Vector, record: Vector, arguments: Vector) -> int:
+    """Overlaps, pivots that are arguments of their own, what is left to 1, and multiplicities; how many these are."""
+    for i in range(N_ACTIVE):
+        arguments[i] = record[OVERLAPS + i]
+    for i in range(N_GIVEN):
+        arguments[N_ACTIVE + i] = p[P_GIVEN + i]
+    end = N_ACTIVE + N_GIVEN
+    for i in range(N_OWN):
+        arguments[end + i] = record[PIVOTS + OWN_AT[i]]
+    end += N_OWN
+    for i in range(N_PIVOTS):
+        arguments[end + i] = record[LEFT + FREE_AT[PIVOT_AT[i]]]
+    end += N_PIVOTS
+    for i in range(N_TAIL):
+        arguments[end + i] = p[P_TAIL + i]
+    return end + N_TAIL
+
+
+@_compiled
+def _conjugate_arguments(p: Vector, record: Vector, arguments: Vector) -> None:
+    """Conjugates, those that are given, and multiplicities."""
+    for i in range(N_ACTIVE):
+        arguments[i] = record[CONJUGATES + i]
+    for i in range(N_GIVEN):
+        arguments[N_ACTIVE + i] = p[P_GIVEN_CONJUGATES + i]
+    for i in range(N_TAIL):
+        arguments[N_ACTIVE + N_GIVEN + i] = p[P_TAIL + i]
+
+
+@_compiled
+def equations(
+    x: Vector,
+    p: Vector,
+    S: Vector,
+    C: Vector,
+    origin: int,
+    quarter_step: float,
+    reach: float,
+    jacobian: bool,
+    record: Vector,
+) -> bool:
+    """Everything at the coordinates ``x``, with or without the Jacobian; false outside the domain."""
+    record[:] = math.nan
+    if not place(x, p, S, C, origin, quarter_step, reach, record):
+        return False
+    alpha, size = p[0], N_ACTIVE * (N_ACTIVE + 1)
+    overlap_arguments = np.empty(2 * N_ACTIVE + N_GIVEN + N_PIVOTS + N_TAIL + N_CONSTRAINT)
+    end = _overlap_arguments(p, record, overlap_arguments)
+    for i in range(N_CONSTRAINT):
+        overlap_arguments[end + i] = p[P_CONSTRAINT + i]
+    a, w = np.empty(1 + size), np.empty(1 + size)
+    if jacobian:
+        energetic_jacobian(overlap_arguments, S, C, origin, quarter_step, reach, a)
+    else:
+        energetic(overlap_arguments, S, C, origin, quarter_step, reach, a)
+    conjugates = record[CONJUGATES:]
+    for i in range(N_ACTIVE):
+        record[PAIRS + i] = a[1 + i]
+        conjugates[i] = alpha * a[1 + i]
+    if DISCRETE:
+        for i in range(N_IMPOSED):
+            conjugates[IMPOSED_AT[i]] = x[N_FREE + i]
+    weight_arguments = np.empty(2 * N_ACTIVE + N_GIVEN + N_PIVOTS + N_TAIL)
+    if DISCRETE:
+        _conjugate_arguments(p, record, weight_arguments)
+    else:
+        _overlap_arguments(p, record, weight_arguments)
+    if jacobian:
+        weights_jacobian(weight_arguments, S, C, origin, quarter_step, reach, w)
+    else:
+        weights(weight_arguments, S, C, origin, quarter_step, reach, w)
+    if DISCRETE:
+        _discrete(alpha, a, w, jacobian, record)
+    else:
+        _continuous(alpha, a, w, jacobian, record)
+    coupling, size_of_coupling = 0.0, 1.0
+    if DISCRETE:
+        coupling, size_of_coupling = _interaction(p, S, C, origin, quarter_step, reach, record)
+    record[ENERGETIC] = a[0]
+    record[FREE_ENTROPY] = coupling + w[0] + alpha * a[0]
+    # The logarithm of a determinant rounds like a number of order 1, however small it is itself.
+    record[SCALE] = size_of_coupling + abs(w[0]) + abs(alpha * a[0])
+    smallest = 1.0
+    for i in range(N_ACTIVE):
+        smallest = min(smallest, record[LEFT + i])
+    record[NOISE] = 32.0 * _UNIT_ROUNDOFF / smallest
+    return True
+
+
+@_compiled
+def _interaction(
+    p: Vector, S: Vector, C: Vector, origin: int, quarter_step: float, reach: float, record: Vector
+) -> tuple[float, float]:
+    """The interaction term, and the sum of the sizes of its parts (for the rounding error)."""
+    arguments, values = np.empty(2 * (N_ACTIVE + N_GIVEN) + N_TAIL), np.empty(1 + N_ACTIVE)
+    for i in range(N_ACTIVE):
+        arguments[i] = record[OVERLAPS + i]
+    for i in range(N_GIVEN):
+        arguments[N_ACTIVE + i] = p[P_GIVEN + i]
+    _conjugate_arguments(p, record, arguments[N_ACTIVE + N_GIVEN :])
+    interaction(arguments, S, C, origin, quarter_step, reach, values)
+    size = 0.0
+    for i in range(N_ACTIVE):
+        size += abs(values[1 + i] * record[OVERLAPS + i] * record[CONJUGATES + i])
+    return values[0], size
+
+
+@_compiled
+def _discrete(alpha: float, a: Vector, w: Vector, jacobian: bool, record: Vector) -> None:
+    """Residuals ``Q - W(Qhat)``, and their derivatives in the free overlaps and the imposed conjugates."""
+    n, left = N_ACTIVE, record[LEFT:]
+    residuals, relative = record[RESIDUALS:], record[RELATIVE:]
+    for i in range(n):
+        residuals[i] = record[OVERLAPS + i] - w[1 + i]
+        relative[i] = residuals[i] / left[i]
+    if not jacobian:
+        return
+    raw, matrix = np.empty((n, n)), record[JACOBIAN:]
+    for i in range(n):
+        for j in range(N_FREE):
+            raw[i, j] = 1.0 if i == FREE_AT[j] else 0.0
+            for k in range(N_FREE):
+                raw[i, j] -= w[1 + n + i * n + FREE_AT[k]] * alpha * a[1 + n + FREE_AT[k] * n + FREE_AT[j]]
+        for j in range(N_IMPOSED):
+            raw[i, N_FREE + j] = -w[1 + n + i * n + IMPOSED_AT[j]]
+    _through_coordinates(raw, record)
+    for i in range(n):
+        for j in range(n):
+            matrix[i * n + j] /= left[i]
+    # What is left to 1 decreases as its overlap increases.
+    for level in range(N_PIVOTS):
+        i = FREE_AT[PIVOT_AT[level]]
+        for j in range(n):
+            matrix[i * n + j] += relative[i] / left[i] * record[CHAIN + PIVOT_AT[level] * n + j]
+    # The sign of a determinant needs rows in the order of the columns.
+    ordered = np.empty((n, n))
+    for i in range(n):
+        row = FREE_AT[i] if i < N_FREE else IMPOSED_AT[i - N_FREE]
+        for j in range(n):
+            ordered[i, j] = raw[row, j]
+    sign = _eliminate(ordered, np.zeros(n))
+    record[ORIENTATION] = sign if N_IMPOSED % 2 == 0 else -sign
+
+
+@_compiled
+def _continuous(alpha: float, a: Vector, w: Vector, jacobian: bool, record: Vector) -> None:
+    """Residuals ``alpha A(Q) - Qhat(Q)``, relative, and their derivatives in the free overlaps."""
+    n, m = N_ACTIVE, N_FREE
+    residuals, relative = record[RESIDUALS:], record[RELATIVE:]
+    for i in range(m):
+        target = w[1 + FREE_AT[i]]
+        residuals[i] = (alpha * a[1 + FREE_AT[i]] - target) / (1.0 + abs(target))
+        relative[i] = residuals[i]
+    for i in range(N_IMPOSED):
+        record[CONJUGATES + IMPOSED_AT[i]] = w[1 + IMPOSED_AT[i]]
+    if not jacobian:
+        return
+    difference, slopes, raw = np.empty((m, m)), np.empty((m, m)), np.empty((m, m))
+    for i in range(m):
+        target = w[1 + FREE_AT[i]]
+        for j in range(m):
+            slope = w[1 + n + FREE_AT[i] * m + j]
+            slopes[i, j] = -slope
+            difference[i, j] = alpha * a[1 + n + FREE_AT[i] * n + FREE_AT[j]] - slope
+            raw[i, j] = (difference[i, j] - residuals[i] * np.sign(target) * slope) / (1.0 + abs(target))
+    _through_coordinates(raw, record)
+    record[ORIENTATION] = _eliminate(difference, np.zeros(m)) * _eliminate(slopes, np.zeros(m))
+
+
+@_compiled
+def _through_coordinates(raw: Vector, record: Vector) -> None:
+    """The Jacobian in the coordinates, from that in the unknowns, by the chain rule."""
+    n = N_UNKNOWN
+    for i in range(n):
+        for j in range(n):
+            total = 0.0
+            for k in range(n):
+                total += raw[i, k] * record[CHAIN + k * n + j]
+            record[JACOBIAN + i * n + j] = total
+
+
+@_compiled
+def _eliminate(matrix: Vector, right: Vector) -> float:
+    """Solve a linear system in place by elimination with row pivoting; the sign of the determinant.
+
+    Where the matrix is singular, the unknowns that it does not determine are set to 0.
+    """
+    n, sign = len(right), 1.0
+    for k in range(n):
+        best = k
+        for i in range(k + 1, n):
+            if abs(matrix[i, k]) > abs(matrix[best, k]):
+                best = i
+        if best != k:
+            sign = -sign
+            right[k], right[best] = right[best], right[k]
+            for j in range(n):
+                matrix[k, j], matrix[best, j] = matrix[best, j], matrix[k, j]
+        if matrix[k, k] < 0.0:
+            sign = -sign
+        if abs(matrix[k, k]) < _SINGULAR_PIVOT:
+            sign = 0.0
+            continue
+        for i in range(k + 1, n):
+            factor = matrix[i, k] / matrix[k, k]
+            right[i] -= factor * right[k]
+            for j in range(k, n):
+                matrix[i, j] -= factor * matrix[k, j]
+    for k in range(n - 1, -1, -1):
+        for j in range(k + 1, n):
+            right[k] -= matrix[k, j] * right[j]
+        right[k] = right[k] / matrix[k, k] if abs(matrix[k, k]) >= _SINGULAR_PIVOT else 0.0
+    return sign
+
+
+@_compiled
+def _largest_residual(record: Vector) -> float:
+    """The largest undamped residual; infinite outside the domain."""
+    largest = 0.0
+    for i in range(N_UNKNOWN):
+        if not math.isfinite(record[RESIDUALS + i]):
+            return math.inf
+        largest = max(largest, abs(record[RESIDUALS + i]))
+    return largest if math.isfinite(record[FREE_ENTROPY]) else math.inf
+
+
+@_compiled
+def _norm(record: Vector) -> float:
+    """The norm of the relative residuals."""
+    total = 0.0
+    for i in range(N_UNKNOWN):
+        total += record[RELATIVE + i] ** 2
+    return math.sqrt(total)
+
+
+@_compiled
+def _solved(record: Vector, tolerance: float) -> bool:
+    """Whether the relative residuals are below the tolerance, or below their own rounding error."""
+    if not math.isfinite(_largest_residual(record)) or not record[NOISE] <= _LARGEST_NOISE:
+        return False
+    allowed, largest = max(tolerance, record[NOISE]), 0.0
+    for i in range(N_UNKNOWN):
+        largest = max(largest, abs(record[RELATIVE + i]))
+    return largest <= allowed
+
+
+@_compiled
+def _newton_step(record: Vector, step: Vector) -> None:
+    """The step of Newton's method, shortened to what its linear model can be trusted for."""
+    matrix = np.empty((N_UNKNOWN, N_UNKNOWN))
+    for i in range(N_UNKNOWN):
+        step[i] = -record[RELATIVE + i]
+        for j in range(N_UNKNOWN):
+            matrix[i, j] = record[JACOBIAN + i * N_UNKNOWN + j]
+    _eliminate(matrix, step)
+    longest = 0.0
+    for i in range(N_UNKNOWN):
+        longest = max(longest, abs(step[i]))
+    if longest > _LONGEST_STEP:
+        for i in range(N_UNKNOWN):
+            step[i] *= _LONGEST_STEP / longest
+
+
+@_compiled
+def newton(
+    x: Vector,
+    p: Vector,
+    S: Vector,
+    C: Vector,
+    origin: int,
+    quarter_step: float,
+    reach: float,
+    tolerance: float,
+    most: int,
+    halvings: int,
+    record: Vector,
+    log: Vector,
+) -> tuple[int, bool]:
+    """Newton's method from ``x`` (overwritten); how many lines of the log it filled, and whether it converged.
+
+    A step that does not reduce the relative residuals is halved.  Converged means residuals of at most ``tolerance``; one
+    more step is then taken if it improves them.  The last steps do without a Jacobian of their own: that of
+    the state before, which is as close as the residuals are small, stays in the record.
+    """
+    n, count, jacobian = N_UNKNOWN, 0, most >= 0
+    if not equations(x, p, S, C, origin, quarter_step, reach, jacobian, record):
+        return 0, False
+    if not math.isfinite(_largest_residual(record)):
+        return 0, False
+    step, moved, trial = np.empty(n), np.empty(n), np.empty(RECORD)
+    while count < most and not _solved(record, _EXACT):
+        done, norm = _solved(record, tolerance), _norm(record)
+        last = done or norm < 0.1 * math.sqrt(tolerance)
+        _newton_step(record, step)
+        damping, found = 1.0, False
+        for _ in range(halvings + 1):
+            for i in range(n):
+                moved[i] = x[i] + damping * step[i]
+            inside = equations(moved, p, S, C, origin, quarter_step, reach, not last, trial)
+            if inside and math.isfinite(_largest_residual(trial)) and _norm(trial) < norm:
+                found = True
+                break
+            damping /= 2.0
+        log[2 * count] = _largest_residual(record)
+        log[2 * count + 1] = damping if found else 0.0
+        count += 1
+        if not found:
+            break
+        if last and not done and not _solved(trial, tolerance):
+            equations(moved, p, S, C, origin, quarter_step, reach, last, trial)
+        elif last:
+            for i in range(n * n):
+                trial[JACOBIAN + i] = record[JACOBIAN + i]
+            trial[ORIENTATION] = record[ORIENTATION]
+        for i in range(n):
+            x[i] = moved[i]
+        for i in range(RECORD):
+            record[i] = trial[i]
+        if done:
+            break
+    log[2 * count] = _largest_residual(record)
+    log[2 * count + 1] = 0.0
+    return count + 1, _solved(record, tolerance)
