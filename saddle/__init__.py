@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from saddle.capacities import capacity, max_margin
     from saddle.checks import Check, check
+    from saddle.coexistence import all_saddles
     from saddle.curve import Curve
     from saddle.diagrams import Diagram, diagram
     from saddle.following import Branch, follow, load_branch
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from saddle.solving import SaddleError, solve
 
 _HOME = {
+    "all_saddles": "coexistence",
     "Branch": "following",
     "Diagram": "diagrams",
     "Landmark": "landmarks",
@@ -56,6 +58,7 @@ __all__ = [
     "SaddlePoint",
     "Status",
     "Threshold",
+    "all_saddles",
     "capacity",
     "check",
     "diagram",

@@ -141,10 +141,15 @@ def _solve(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress
     points: list[SaddlePoint] = []
     for row in product(**_ranges(args)):
         parameters: dict[str, Any] = dict(row)
+        if args.all_branches:
+            points += saddle.all_saddles((model, ansatz), tolerance=args.tolerance, **parameters)
+            continue
         point = saddle.solve((model, ansatz), start=args.start, tolerance=args.tolerance, **parameters)
         points.append(point)
         if progress is not None:
             progress(point)
+    if not points:
+        raise InputError("No saddle at any point asked for: none of the starts led to a solution.")
     if all(point.status is Status.NO_SADDLE and point.window is None for point in points):
         raise InputError(f"No saddle at any point asked for: {points[0].message}")
     return Curve(tuple(points))

@@ -142,6 +142,7 @@ def _solve(parser: Parser) -> None:
     _range(parser, "kappa", "margin (default 0)", default=(0.0,))
     _range(parser, "reference-kappa", "margin of the reference (franz-parisi), or max", words=("max",))
     _range(parser, "distance", "distance from the reference, in (0, 1/2) (franz-parisi)")
+    parser.add_argument("--all-branches", action="store_true", help="every saddle point that a list of starts finds")
     _solver(parser)
 
 
