@@ -64,6 +64,7 @@ class Window:
     parameters: tuple[str, ...] = ("kappa",)
     even: bool = True
     harder: int = -1
+    extreme: str = "smallest window"
     positive: tuple[str, ...] = ("kappa",)
     allowed: tuple[bool, ...] = (False, True, False)
 
@@ -90,6 +91,7 @@ class OutsideWindow:
     parameters: tuple[str, ...] = ("kappa",)
     even: bool = True
     harder: int = 1
+    extreme: str = "largest excluded interval"
     positive: tuple[str, ...] = ("kappa",)
     allowed: tuple[bool, ...] = (True, False, True)
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from replica import zoo
-from replica.ansatz import Ansatz
+from replica.ansatz import Ansatz, conjugate
 from replica.errors import InputError
 from replica.model import Model
 from saddle.curve import Curve
@@ -38,6 +38,7 @@ _UNSTABLE_LIMIT = (
     "The replica-symmetric saddle is unstable where the overlap reaches 1 (negative replicon): replica symmetry is broken "
     "below the capacity, of which this is an upper bound; the ansatz 1rsb gives a lower one."
 )
+_LARGEST = "maximal margin"
 _UPPER_BOUND = (
     "For a negative margin the replica-symmetric capacity is an upper bound: replica symmetry may be broken below it."
 )
@@ -88,7 +89,8 @@ def max_margin(
     r"""Return the largest margin at which solutions exist at a load (a curve for several loads).
 
     The inverse of :func:`capacity`: the margin at which the replica-symmetric entropy vanishes, or for spherical
-    weights at which the overlap of two solutions reaches 1.
+    weights at which the overlap of two solutions reaches 1.  The margin is the extremal one for the constraint: for a
+    window, where a smaller ``kappa`` asks for more, it is the smallest window with solutions.
     """
     settings = _settings(model, "rs")
     return _thresholds("max_margin", "alpha", "kappa", settings, alpha, start, tolerance, progress)
@@ -205,6 +207,17 @@ class Line:
         """The parameters at a point of the line."""
         return {"alpha": self.value, "kappa": x} if self.sought == "kappa" else {"alpha": x, "kappa": self.value}
 
+    @property
+    def harder(self) -> int:
+        """The sign of a step along the line that leaves fewer solutions."""
+        return 1 if self.sought == "alpha" else getattr(self.setting.model.constraint, "harder", 1)
+
+    @property
+    def domain(self) -> tuple[float, float]:
+        """Where the line ends."""
+        positive = (*getattr(self.setting.model.constraint, "positive", ()), "alpha")
+        return (0.0 if self.sought in positive else -math.inf), math.inf
+
     def result(self, x: float, error: float, status: Status, message: str, **known: Any) -> Threshold:
         """The threshold as a result."""
         margin = self.value if self.fixed == "kappa" else x
@@ -240,16 +253,18 @@ class _Step:
 def _zero_entropy(line: Line, start: Any) -> Threshold:
     """Newton on the entropy along the line, kept inside a bracket that shrinks with every sign seen."""
     x = _first_guess(line)
-    low, high = (0.0 if line.sought == "alpha" else -math.inf), math.inf
+    harder = line.harder
+    low, high = line.domain
     log: list[Iteration] = []
     here = _entropy_at(line, x, start)
     for count in range(_MOST_STEPS):
         if here is None:
-            high = min(high, x)
-            x = 0.5 * (low + x) if math.isfinite(low) else x - 1.0
+            low, high = (low, min(high, x)) if harder > 0 else (max(low, x), high)
+            other = low if harder > 0 else high
+            x = 0.5 * (other + x) if math.isfinite(other) else x - harder
             here = _entropy_at(line, x, None)
             continue
-        low, high = (x, high) if here.point.free_entropy > 0.0 else (low, x)
+        low, high = (x, high) if (here.point.free_entropy > 0.0) == (harder > 0) else (low, x)
         step = -here.point.free_entropy / here.slope
         log.append(Iteration(count, abs(here.point.free_entropy), 1.0, "newton"))
         if abs(step) <= 4 * _EPS * max(1.0, abs(x)) or abs(here.point.free_entropy) <= 2 * _EPS * _size(here):
@@ -277,12 +292,26 @@ def _inside(x: float, low: float, high: float, before: float) -> float:
 
 
 def _first_guess(line: Line) -> float:
-    """Below the annealed bound, which needs one evaluation of the constraint: about where the zero usually is."""
+    """Below the annealed bound, which needs one evaluation of the constraint: about where the zero usually is.
+
+    Without order parameters the bound is the answer, and a zero in the margin is sought from margin 1.
+    """
     if line.sought == "alpha":
-        tail = 0.5 * math.erfc(line.value / math.sqrt(2.0))
-        annealed = math.log(2.0) / -math.log(tail) if tail > 1e-300 else 2.0 * math.log(2.0) / line.value**2
-        return 0.75 * annealed
-    return 0.0
+        without_patterns, per_load = _without_overlaps(line)
+        if not per_load < 0.0:
+            raise InputError(f"kappa = {line.value:g} excludes nothing: there is no capacity.")
+        return (0.75 if line.setting.ansatz.names() else 1.0) * without_patterns / -per_load
+    return 0.0 if not line.domain[0] == 0.0 else 1.0
+
+
+def _without_overlaps(line: Line) -> tuple[float, float]:
+    """Entropy without patterns, and what a load adds to it as long as replicas are uncorrelated."""
+    problem = problem_of(line.setting, line.at(1.0), None)
+    nothing = dict.fromkeys((*problem.active, *map(conjugate, problem.active)), 0.0)
+    place, size = problem.raw_place(nothing), 1 + len(problem.active)
+    weights = problem.call("weights", problem.weights_arguments(place, nothing), size, line.setting.rule)
+    energetic = problem.call("energetic", problem.energetic_arguments(place), size, line.setting.rule)
+    return float(weights[0]), float(energetic[0])
 
 
 def _entropy_at(line: Line, x: float, start: Any) -> _Step | None:
@@ -300,13 +329,14 @@ def _entropy_at(line: Line, x: float, start: Any) -> _Step | None:
 
 
 def _found(line: Line, here: _Step, log: tuple[Iteration, ...]) -> Threshold:
-    point = here.point
+    point, extreme = here.point, getattr(line.setting.model.constraint, "extreme", _LARGEST)
     error = (point.error + abs(point.free_entropy)) / abs(here.slope) + 2 * _EPS * abs(here.x)
     return line.result(
         here.x,
         error,
         Status.CONVERGED,
-        f"The entropy vanishes here ({point.free_entropy:.1e}), with residual {point.residual:.1e} of the saddle.",
+        f"The entropy vanishes here ({point.free_entropy:.1e}), with residual {point.residual:.1e} of the saddle"
+        + (f"; this is the {extreme}." if line.sought == "kappa" and extreme != _LARGEST else "."),
         residual=point.residual,
         quadrature_error=point.quadrature_error / abs(here.slope),
         order_parameters=point.order_parameters,

@@ -88,7 +88,7 @@ class Profile:
         distances = sorted(self._known)
         typical = self._typical(distances)
         verdict: dict[str, object] = {"positive": None, "monotonic": None}
-        end = typical if typical is not None else (distances[-1] if distances else None)
+        end = min(typical, distances[-1]) if distances and typical is not None else distances[-1] if distances else None
         if distances and end is not None:
             grid = self._grid(distances, end)
             complete = all(p.converged for p in self.points if p.parameters["distance"] <= end)
@@ -96,7 +96,12 @@ class Profile:
         return {**self.fixed, "typical_distance": typical, "typical_distance_error": self._error(typical), **verdict}
 
     def _typical(self, distances: list[float]) -> float | None:
-        """The zero of the slope with the largest entropy in the range, None if the range holds no maximum."""
+        """The zero of the slope with the largest entropy in the range, None if the range holds no maximum.
+
+        Where overlaps vanish by symmetry, a probe is as far from a typical configuration as from its negative.
+        """
+        if self.setting.ansatz.zero:
+            return 0.5
         grid = self._grid(distances, distances[-1]) if distances else []
         maxima = []
         for left, right in itertools.pairwise(grid):
@@ -156,6 +161,8 @@ class Profile:
         """Uncertainty of the typical distance: rounding and residual of the slope over its derivative."""
         if typical is None:
             return None
+        if self.setting.ansatz.zero:
+            return 0.0
         step = 1e-4 * typical
         curvature = abs(_slope(self.at(typical + step)) - _slope(self.at(typical - step))) / (2 * step)
         point = self.at(typical)

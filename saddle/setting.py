@@ -96,6 +96,10 @@ class Setting:
             values[name] = _number(name, value)
         _check_domain(values)
         self._check_multiplicities(values)
+        for name in getattr(self.model.constraint, "positive", ()):
+            prefixes = ("", *(prefix for _, prefix in self.ansatz.prefixes))
+            if bad := [p + name for p in prefixes if p + name in values and not values[p + name] > 0.0]:
+                raise InputError(f"{bad[0]} = {values[bad[0]]:g} must be positive for {self.model.name}.")
         return values
 
     def _check_multiplicities(self, values: Mapping[str, float]) -> None:

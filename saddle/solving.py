@@ -115,10 +115,13 @@ def reference_point(setting: Setting, values: Mapping[str, float], tolerance: fl
         from saddle.capacities import maximal_margin
 
         largest = maximal_margin(setting.model, values["alpha"], tolerance)
-        name = prefix + setting.model.constraint.parameters[0]
+        constraint = setting.model.constraint
+        name = prefix + constraint.parameters[0]
+        above = getattr(constraint, "harder", 1) > 0
         raise InputError(
-            f"{name} = {values[name]:.12g} is above the maximal margin {largest:.10f} at alpha = {values['alpha']:g}: "
-            f"no solution has it; ask for at most that, or for max."
+            f"{name} = {values[name]:.12g} is {'above' if above else 'below'} the "
+            f"{getattr(constraint, 'extreme', 'maximal margin')} {largest:.10f} at alpha = {values['alpha']:g}: "
+            f"no solution has it; ask for at {'most' if above else 'least'} that, or for max."
         )
     return point
 
@@ -181,6 +184,8 @@ def _from_start(
 ) -> Attempt | None:
     known = dict(start.order_parameters if isinstance(start, SaddlePoint) else start)
     names = {*problem.active, *(conjugate(k) for k in problem.active), *problem.given}
+    zero = problem.meta["zero"]
+    names |= {*zero, *(conjugate(k) for k in zero)}
     if unknown := [name for name in known if name not in names]:
         raise InputError(f"start has no order parameter {unknown[0]!r} here; they are {', '.join(sorted(names))}.")
     if bad := [name for name, value in known.items() if not math.isfinite(value)]:
