@@ -36,7 +36,7 @@ from replica.ansatz import (
 from replica.covariance import FieldCovariances
 from replica.determinant import log_determinant
 from replica.errors import InputError
-from replica.expr import Positive, canonical, gather
+from replica.expr import Average, Positive, canonical, gather
 from replica.fields import Definitions, FieldTree
 from replica.free_entropy import FreeEntropy, Replicon
 from replica.limit import log_per_replica, marked, per_replica
@@ -116,7 +116,8 @@ class Side:
         """Four marks inside one group, (aabb) - 2 (aabc) + (abcd)."""
         combination = ((1, (0, 0, 1, 1)), (-2, (0, 0, 1, 2)), (1, (0, 1, 2, 3)))
         terms = [c * self.limit_of(copies_of_group(path, labels)) for c, labels in combination]
-        return self._finish(self.nested.resolve(gather(sp.Add(*terms))))
+        found = self._finish(self.nested.resolve(gather(sp.Add(*terms))))
+        return found if found.has(Average) else sp.factor(found)
 
 
 class Derivation:

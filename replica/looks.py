@@ -6,6 +6,8 @@ import sympy as sp
 
 from replica.expr import Delta, H, Log2Cosh, LogH, Mills, MillsExcess, Step, TwoCosh
 from replica.notation import Name, superscript
+from replica.pieces import SMOOTH
+from replica.piecewise_words import function_text
 from replica.writing import Writer
 
 
@@ -63,6 +65,8 @@ class LatexWriter(Writer):
         return rf"\sum_{{{name.latex()} \in \{{{', '.join(map(str, values))}\}}}} "
 
     def _function(self, expr: sp.Expr, power: str) -> str:
+        if isinstance(expr, SMOOTH):
+            return function_text(self, expr, power, latex=True)
         argument, single = self.argument(expr)
         tall = r"\frac" in argument
         inner = rf"\left({argument}\right)" if tall else f"({argument})"
@@ -133,6 +137,8 @@ class TextWriter(Writer):
         return f"Σ_{{{name.text()}={inside}}} "
 
     def _function(self, expr: sp.Expr, power: str) -> str:
+        if isinstance(expr, SMOOTH):
+            return function_text(self, expr, power, latex=False)
         argument, single = self.argument(expr)
         raised = self.power(power) if power else ""
         if isinstance(expr, MillsExcess):

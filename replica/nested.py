@@ -18,6 +18,7 @@ from replica.ansatz import Leaf, Node, PairClass, Path, anchors_of, multiplicity
 from replica.expr import SINGULAR, Average, SiteSum, canonical, field_derivative
 from replica.fields import FieldTree, leaf_species
 from replica.levels import measure_polynomial
+from replica.pieces import SMOOTH
 
 Mark = tuple[tuple[int, int], ...]
 """A marked replica: (group index, copy) at every node on the way from the root."""
@@ -112,6 +113,8 @@ class NestedAverage:
         derivative = canonical(sp.log(factor))
         for name in names:
             derivative = sp.diff(derivative, field)
+            if derivative.has(*SMOOTH):  # several edges: what they share in front of their sum
+                derivative = sp.factor_terms(derivative)
             self.log_derivatives[name] = sp.Lambda(field, derivative)
         cumulants = [name(mean) for name in names]
         return sp.Add(*(sp.bell(order, k, cumulants[: order - k + 1]) for k in range(1, order + 1)))

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from replica.breaking import COLUMNS, PAGE, lines, width, wrapped
-from replica.expr import SPECIAL, Average, H, Log2Cosh, LogH, Mills, MillsExcess, Step
+from replica.expr import SPECIAL, Average, H, Log2Cosh, LogH, Mills, MillsExcess, Step, arguments
 from replica.looks import LatexWriter, TextWriter
 from replica.notation import Name, Notation
+from replica.pieces import SMOOTH, LogPieces
+from replica.piecewise_words import explanations
 from replica.symbols import latex_symbol
 from replica.writing import Key, Piece, Pieces, joined
 
@@ -31,7 +33,7 @@ Row = tuple[str, Sequence[sp.Expr]]
 _FUNCTIONS: tuple[tuple[tuple[type, ...], str, str], ...] = (
     ((Step,), r"\theta \text{ is the step function}", "θ is the step function"),
     (
-        (H, LogH, Mills, MillsExcess),
+        (H, LogH, Mills, MillsExcess, *SMOOTH),
         r"H(x) = \int_x^\infty \mathrm{d}t\, \mathrm{e}^{-t^2/2}/\sqrt{2\pi} \text{ is the Gaussian tail}",
         "H(x) = ∫_x^∞ dt exp(-t²/2)/√(2π) is the Gaussian tail",
     ),
@@ -92,15 +94,20 @@ class Page:
     def _arguments_in(self, expr: sp.Expr, found: dict[Key, tuple[bool, str, sp.Expr]]) -> None:
         scope = self.full.scope
         if isinstance(expr, SPECIAL) and not expr.args[0].is_Symbol and not expr.args[0].is_number:
-            key = self.full.key(expr.args[0])
-            leading = isinstance(expr, (LogH, Log2Cosh)) or found.get(key, (False,))[0]
-            found[key] = (leading, self.full.line(expr.args[0]), expr.args[0])
+            fields = [a for a in arguments(expr) if not isinstance(expr, SMOOTH) or self._has_variable(a)]
+            for argument in fields:
+                key = self.full.key(argument)
+                leading = isinstance(expr, (LogH, Log2Cosh, LogPieces)) or found.get(key, (False,))[0]
+                found[key] = (leading, self.full.line(argument), argument)
             return
         if isinstance(expr, Average):
             self.full.scope = {**scope, expr.variable: self.notation.variable(expr.variable, expr.variance)}
         for inner in expr.args:
             self._arguments_in(inner, found)
         self.full.scope = scope
+
+    def _has_variable(self, expr: sp.Expr) -> bool:
+        return any(s.name in self.notation.order for s in expr.free_symbols)
 
     def _name_norms(self, exprs: Iterable[sp.Expr]) -> list[tuple[sp.Expr, sp.Expr]]:
         """Names for averages below a line or to a symbolic power (the weights of a tilted average); those that are new."""
@@ -197,6 +204,10 @@ class Page:
             sentences.append(
                 f"{_listed(law)} {'is a Gaussian variable' if len(law) == 1 else 'are independent Gaussian variables'}"
             )
+        for name, sentence in explanations(exprs, self.full, self.latex).items():
+            if name not in self.told:
+                self.told.add(name)
+                sentences.append(sentence)
         for functions, tex, text in _FUNCTIONS:
             if functions not in self.told and any(e.has(*functions) for e in exprs):
                 self.told.add(functions)

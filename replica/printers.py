@@ -59,7 +59,8 @@ def _sections(page: Page, fe: FreeEntropy) -> list[str]:
     parts += [page.section(s.title, s.text, page.step(s, s.shown)) for s in fe.steps[:-1]]
     parts.append(_order_parameters(page, fe))
     parts.append(page.section(fe.steps[-1].title, fe.steps[-1].text, page.step(fe.steps[-1])))
-    parts.append(_saddle(page, fe))
+    if fe.order_parameters:
+        parts.append(_saddle(page, fe))
     if fe.replicons:
         parts.append(_replicons(page, fe))
     return parts
@@ -69,6 +70,16 @@ def _order_parameters(page: Page, fe: FreeEntropy) -> str:
     """The table of order parameters."""
     roles = {"imposed": "imposed", "given": "given by the reference", "extremised": "extremised"}
     sentence = "Overlaps, each with its conjugate, what it means and how it is fixed:"
+    zero = [page.math(page.symbol(name)) for name in fe.ansatz.zero_names().values()]
+    symmetry = (
+        "The model is symmetric under a change of sign of the weights of each replica, so that the overlap"
+        f"{'s' * (len(zero) > 1)} {', '.join(zero)} of replicas that part at the root of the tree "
+        f"{'are' if len(zero) > 1 else 'is'} 0."
+    )
+    if not fe.order_parameters:
+        return page.section("Order parameters", symmetry)
+    if zero:
+        sentence = f"{symmetry} {sentence}"
     if not page.latex:
         rows = [
             (f"{page.symbol(op.symbol)}, {page.symbol(op.conjugate)}", f"({op.symbol}, {op.conjugate})",

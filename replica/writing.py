@@ -15,8 +15,11 @@ from sympy.core.function import AppliedUndef
 
 from replica.expr import Average, Delta, H, Log2Cosh, LogH, Mills, MillsExcess, SiteSum, Step, TwoCosh
 from replica.notation import Name, Notation
+from replica.pieces import BARE, SMOOTH, edge_count
+from replica.pieces import Pieces as Smoothed
+from replica.piecewise_words import written_out
 
-SPECIAL_FORMS = (H, LogH, Mills, MillsExcess, TwoCosh, Log2Cosh, Step, Delta, sp.tanh, sp.exp)
+SPECIAL_FORMS = (H, LogH, Mills, MillsExcess, TwoCosh, Log2Cosh, Step, Delta, sp.tanh, sp.exp, *SMOOTH, *BARE)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class Writer(ABC):
         """The expression in pieces."""
         if isinstance(expr, sp.Add):
             return self._sum(expr, depth)
+        if isinstance(expr, BARE):
+            return self._grouped(written_out(expr), depth)
         if isinstance(expr, Average):
             return self._average(expr, depth)
         if isinstance(expr, SiteSum):
@@ -206,7 +211,7 @@ class Writer(ABC):
                 after.append(base**exponent)
             else:
                 above.append(base**exponent)
-        after.sort(key=lambda f: (f.has(Average, SiteSum), not isinstance(f.as_base_exp()[0], (H, TwoCosh, sp.exp))))
+        after.sort(key=lambda f: (f.has(Average, SiteSum), not isinstance(f.as_base_exp()[0], (H, TwoCosh, sp.exp, Smoothed))))
         return negative, sorted(above, key=self._factor_place), sorted(below, key=self._factor_place), after
 
     def _split(self, factor: sp.Expr) -> tuple[sp.Expr, ...]:
@@ -317,11 +322,16 @@ class Writer(ABC):
             return self.line(exponent)
         return (self.parenthesised(self.line(above)) if above.is_Add else self.line(above)) + "/" + self.line(below)
 
-    def argument(self, expr: sp.Expr) -> tuple[str, bool]:
-        """What is written for the argument of a special function, and whether it is a single symbol."""
-        if (name := self.arguments.get(self.key(expr.args[0]))) is not None:
+    def argument(self, expr: sp.Expr, place: int = 0) -> tuple[str, bool]:
+        """What is written for an argument of a special function, and whether it is a single symbol."""
+        argument = expr.args[place]
+        if (name := self.arguments.get(self.key(argument))) is not None:
             return self.named(name, ""), True
-        return self.line(expr.args[0]), expr.args[0].is_Symbol
+        return self.line(argument), argument.is_Symbol
+
+    def edges(self, expr: sp.Expr) -> str:
+        """What is written for the edges of a piecewise constant factor."""
+        return ", ".join(self.argument(expr, place)[0] for place in range(edge_count(expr)))
 
     # -- the looks ----------------------------------------------------------------------------------------------
 

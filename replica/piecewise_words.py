@@ -1,0 +1,87 @@
+r"""How piecewise constant factors are written: ``W`` for the smoothed factor, ``M_j`` for its edges, ``P_j`` for shares.
+
+The letter stands for a formula in Gaussian tails, :math:`W(a, b) = e^{l_0} + \sum_j (e^{l_j} - e^{l_{j-1}}) H(x_j)`, which
+is given where it first appears; a bare factor is the same sum of steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+from replica.expr import Delta, H, Step
+from replica.pieces import BARE, SMOOTH, Edge, EdgeExcess, LogPieces, Pieces, Share, StepsSlope
+from replica.symbols import latex_symbol
+
+if TYPE_CHECKING:
+    from replica.writing import Writer
+
+_LETTERS = "abcd"
+
+
+def written_out(node: sp.Expr) -> sp.Expr:
+    """A bare factor as a sum of steps, its slope as a sum of deltas."""
+    assert isinstance(node, BARE)
+    jumps = [sp.exp(up) - sp.exp(low) for low, up in zip(node.log_weights, node.log_weights[1:], strict=False)]
+    if isinstance(node, StepsSlope):
+        return sp.Add(*(jump * Delta(edge) for jump, edge in zip(jumps, node.edges, strict=True)))
+    return sp.exp(node.log_weights[0]) + sp.Add(*(j * Step(edge) for j, edge in zip(jumps, node.edges, strict=True)))
+
+
+def symbol_of(node: sp.Expr, latex: bool) -> str:
+    """The letter of a function of the family, with its index."""
+    letter = {Edge: "M", EdgeExcess: "M", Share: "P"}.get(type(node), "W")
+    index = "" if letter == "W" or (letter == "M" and len(node.edges) == 1) else str(node.index)
+    owner = _owner(node.log_weights)
+    index = ",".join(filter(None, (index, owner)))
+    if not index:
+        return letter
+    return f"{letter}_{{{index}}}" if latex else f"{letter}_{index}"
+
+
+def _owner(log_weights: Iterable[sp.Expr]) -> str:
+    """An index that tells apart factors with parameters of their own: that of the prefix of these."""
+    names = sorted({s.name for weight in log_weights for s in weight.free_symbols})
+    prefixes = [name.rpartition("_")[0] for name in names]
+    return prefixes[0][:1] if prefixes and prefixes[0] else ""
+
+
+def function_text(writer: Writer, node: sp.Expr, power: str, latex: bool) -> str:
+    """A function of the family to a power."""
+    edges, letter = writer.edges(node), symbol_of(node, latex)
+    tall = latex and r"\frac" in edges
+    inner = rf"\!\left({edges}\right)" if tall else f"({edges})"
+    raised = writer.power(power) if power else ""
+    if isinstance(node, EdgeExcess):
+        minus, single = writer.argument(node, node.index - 1)
+        left, right = writer.brackets(edges)
+        return f"{left}{letter}{inner} - {minus if single or tall else f'({minus})'}{right}{raised}"
+    if isinstance(node, LogPieces):
+        return f"{writer.word('ln')}{letter}{raised}{inner}" if not raised else f"({writer.word('ln')}{letter}{inner}){raised}"
+    return f"{letter}{inner}{raised}" if raised and not latex else f"{letter}{raised}{inner}"
+
+
+def explanations(exprs: Iterable[sp.Expr], writer: Writer, latex: bool) -> dict[str, str]:
+    """A sentence for every letter that these expressions use, by the letter."""
+    found: dict[str, str] = {}
+    atoms = {node for expr in exprs for node in expr.atoms(*SMOOTH)}
+    for node in sorted(atoms, key=sp.default_sort_key):
+        whole = Pieces(*node.parameters)
+        letters = [sp.Symbol(letter) for letter in _LETTERS[: len(whole.edges)]]
+        left = f"{symbol_of(whole, latex)}({', '.join(s.name for s in letters)})"
+        if left not in found:
+            jumps = [sp.exp(up) - sp.exp(low) for low, up in zip(whole.log_weights, whole.log_weights[1:], strict=False)]
+            sum_ = sp.exp(whole.log_weights[0]) + sp.Add(*(j * H(s) for j, s in zip(jumps, letters, strict=True)))
+            formula = f"{left} = {writer.line(sum_)}"
+            found[left] = f"${formula}$" if latex else formula
+        name = symbol_of(node, latex)
+        if isinstance(node, (Edge, EdgeExcess)) and name not in found:
+            letter = letters[node.index - 1].name
+            slope = rf"-\partial \ln {symbol_of(whole, True)}/\partial {letter}" if latex else f"-∂ ln W/∂{letter}"
+            found[name] = f"${name} = {slope}$" if latex else f"{name} = {slope}"
+        if isinstance(node, Share) and name not in found:
+            piece = latex_symbol("P") if latex else "P"
+            found[name] = f"${name}$ the share of piece {node.index} in it" if latex else f"{name} is the share of {piece}"
+    return found
