@@ -75,7 +75,7 @@ def assignments(ansatz: Ansatz, most: int) -> list[dict[str, int]]:
 
 def telling(ansatz: Ansatz, most: int, few: int) -> list[dict[str, int]]:
     """Return a few assignments: the smallest, the one that shows most overlaps, and what shows an overlap not yet seen."""
-    names = ansatz.names()
+    names = {**ansatz.zero_names(), **ansatz.names()}
     shown = []
     for order, integers in enumerate(assignments(ansatz, most)):
         group = replicas(ansatz.tree, integers)
@@ -93,7 +93,7 @@ def telling(ansatz: Ansatz, most: int, few: int) -> list[dict[str, int]]:
 
 def overlap_matrix(ansatz: Ansatz, group: Sequence[Replica], values: Mapping[str, float]) -> np.ndarray:
     """Return the matrix of overlaps between these replicas, with 0 on the diagonal."""
-    names = ansatz.names()
+    names = {**ansatz.zero_names(), **ansatz.names()}
     matrix = np.zeros((len(group), len(group)))
     for i, a in enumerate(group):
         for j, b in enumerate(group[:i]):
@@ -133,7 +133,8 @@ def log_weights(model: Model, ansatz: Ansatz, group: Sequence[Replica], values: 
     overlaps = overlap_matrix(ansatz, group, values)
     if not model.weights.discrete:
         return float(0.5 * np.linalg.slogdet(overlaps + np.eye(len(group)))[1])
-    hats = {name: values[conjugate(name)] for name in ansatz.names().values()}
+    names = {**ansatz.zero_names(), **ansatz.names()}.values()
+    hats = {name: values[conjugate(name)] for name in names}
     conjugates = overlap_matrix(ansatz, group, hats)
     states = np.array(list(product(model.weights.values, repeat=len(group))), dtype=float)
     exponents = 0.5 * np.einsum("ka,ab,kb->k", states, conjugates, states)
@@ -143,26 +144,41 @@ def log_weights(model: Model, ansatz: Ansatz, group: Sequence[Replica], values: 
 
 @dataclass(frozen=True)
 class _Factor:
-    """The factor of one field: where it starts if it is a plain step, where it breaks otherwise."""
+    """The factor of one field: where it starts if it is a plain step, where it breaks otherwise.
+
+    ``levels`` are its values between the breaks if it is constant there.
+    """
 
     start: float | None
     breaks: tuple[float, ...]
     function: Any
+    levels: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, model: Model, prefix: str, values: Mapping[str, float]) -> _Factor:
         import sympy as sp
 
-        from replica.expr import Step, slope_and_rest
+        from replica.expr import Step, arguments, slope_and_rest
+        from replica.pieces import Steps
 
         field = sp.Symbol("field")
         parameters = {name: sp.Float(values[prefix + name]) for name in model.constraint.parameters}
         factor = model.constraint.factor(field, parameters)
-        borders = [slope_and_rest(step.args[0], field) for step in sorted(factor.atoms(Step), key=str)]
+        bare = sorted(factor.atoms(Step, Steps), key=str)
+        borders = [slope_and_rest(edge, field) for step in bare for edge in arguments(step)]
         breaks = tuple(sorted(float(-rest / slope) for slope, rest in borders))
         rising = isinstance(factor, Step) and borders[0][0] > 0
-        function = sp.lambdify(field, factor, modules=[{"Step": lambda x: (x > 0).astype(float)}, "numpy"])
-        return cls(breaks[0] if rising else None, breaks, function)
+        functions = {"Step": lambda x: (x > 0).astype(float), "Steps": _steps}
+        function = sp.lambdify(field, factor, modules=[functions, "numpy"])
+        levels = [float(sp.exp(weight)) for weight in factor.log_weights] if isinstance(factor, Steps) else []
+        return cls(breaks[0] if rising else None, breaks, function, tuple(levels))
+
+
+def _steps(*values: Any) -> np.ndarray:
+    """A piecewise constant factor from its edges and log-weights."""
+    k = len(values) // 2
+    inside = sum((edge > 0).astype(int) for edge in values[:k])
+    return np.exp(np.array(values[k:], dtype=float))[inside]
 
 
 def _conditioned(covariance: np.ndarray, factors: Sequence[_Factor], nodes: int) -> float:
@@ -175,6 +191,10 @@ def _conditioned(covariance: np.ndarray, factors: Sequence[_Factor], nodes: int)
         mean, sd = root[i, :i] @ z, root[i, i]
         if i == len(factors) - 1 and factor.start is not None:
             return float(np.sum(weight * ndtr((mean - factor.start) / sd)))
+        if i == len(factors) - 1 and factor.levels:
+            jumps = np.diff(factor.levels)
+            last = sum(jump * ndtr((mean - edge) / sd) for jump, edge in zip(jumps, factor.breaks, strict=True))
+            return float(np.sum(weight * (factor.levels[0] + last)))
         pieces = list(_panels(factor, mean, sd, nodes))
         z = np.concatenate([np.concatenate([np.repeat(z, nodes, axis=1), x[None, :]]) for x, _ in pieces], axis=1)
         weight = np.concatenate([np.repeat(weight, nodes) * w for _, w in pieces])
@@ -188,7 +208,9 @@ def _panels(factor: _Factor, mean: np.ndarray, sd: float, nodes: int) -> Iterato
     borders = [*inner, np.full_like(mean, _REACH)]
     if factor.start is None:
         borders.insert(0, np.full_like(mean, -_REACH))
-    for low, high in pairwise(borders):
+    for piece, (low, high) in enumerate(pairwise(borders)):
+        if factor.levels and factor.levels[piece] == 0.0:
+            continue
         half = 0.5 * (high - low)
         points = (low + half)[:, None] + half[:, None] * x
         density = half[:, None] * w * np.exp(-0.5 * points**2) / np.sqrt(2.0 * np.pi)

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from replica.ansatz import Leaf, Node, Path, conjugate, leaf_paths, nodes_along
+from replica.ansatz import Leaf, Node, Path, conjugate, leaf_paths, nodes_along, pair_counts
 from saddle.checking.oracle import affordable, is_deep, number
 from saddle.checking.outcome import Check, Tally
 from saddle.checking.reductions import pruned
@@ -63,6 +63,8 @@ def gradient_checks(f: FreeEntropy, point: Mapping[str, float], digits: int, eac
     The differences are taken along one direction without a symmetry; one by one where that fails, to name the equation,
     or where ``each`` asks for it.
     """
+    if not f.order_parameters:
+        return []
     overlaps, conjugates = Tally(), Tally()
     _gradient(f, point, digits, each, overlaps, conjugates)
     tolerance = 10.0 ** (4 - min(digits // 2, affordable(f.energetic)))
@@ -122,7 +124,7 @@ def replicon_check(f: FreeEntropy, values: Mapping[str, float]) -> Check:
     """Both factors of every replicon against one more level of the tree."""
     tally = Tally()
     for node, replicon in f.replicons.items():
-        problem = reference_of(f) if f.weight_of[replicon.overlap] == 0 else f
+        problem = reference_of(f) if _belongs_to_reference(f, replicon.overlap) else f
         at = Evaluation(f, values, _REPLICON_DIGITS)
         refined = _refined(problem, node, replicon.overlap)
         weights, energetic = at.number(replicon.weights), at.number(replicon.energetic)
@@ -135,6 +137,15 @@ def replicon_check(f: FreeEntropy, values: Mapping[str, float]) -> Check:
     return tally.outcome("replicon", 1e-4)
 
 
+def _belongs_to_reference(f: FreeEntropy, overlap: str) -> bool:
+    """Whether the pairs of an overlap are too many to count per replica of the smallest multiplicity."""
+    from replica.limit import per_replica
+
+    counts = pair_counts(f.ansatz.tree)
+    key = next(key for key, name in {**f.ansatz.zero_names(), **f.ansatz.names()}.items() if name == overlap)
+    return bool(per_replica(counts[key], f.ansatz.vanishing) == 0)
+
+
 def _response(refined: FreeEntropy, values: Mapping[str, float], overlap: str, side: str) -> Any:
     """The derivative, in the excess overlap, of the difference of the averages inside and between the new groups."""
     inner, pairs = overlap + "_inner", getattr(refined, side)
@@ -142,7 +153,9 @@ def _response(refined: FreeEntropy, values: Mapping[str, float], overlap: str, s
     moved = {inner: values[overlap], conjugate(inner): values[conjugate(overlap)], "m_inner": 0.40625}
     moved[conjugate(inner) if hats else inner] += _SPLIT
     at = Evaluation(refined, {**values, **moved}, _REPLICON_DIGITS)
-    return (at.number(_narrow(pairs[inner])) - at.number(_narrow(pairs[overlap]))) / _SPLIT
+    # an overlap that vanishes by symmetry has no average of its own: it is 0
+    outer = at.number(_narrow(pairs[overlap])) if overlap in pairs else 0
+    return (at.number(_narrow(pairs[inner])) - outer) / _SPLIT
 
 
 def _narrow(expr: sp.Expr) -> sp.Expr:
@@ -168,7 +181,7 @@ def _refined(f: FreeEntropy, node: str, overlap: str) -> FreeEntropy:
         for path, leaf in leaf_paths(ansatz.tree)
         if nodes_along(ansatz.tree, path)[-1].name == node
         and not leaf.anchor
-        and ansatz.names().get((node, leaf.species, leaf.species)) == overlap
+        and {**ansatz.zero_names(), **ansatz.names()}.get((node, leaf.species, leaf.species)) == overlap
     )
     return derive(
         f.model,

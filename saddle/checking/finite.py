@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from replica.ansatz import leaf_paths, multiplicity, nodes_along
+from replica.ansatz import leaf_paths, multiplicity, nodes_along, pair_counts
 from saddle.checking.brute_force import log_fields, log_weights, parting, replicas, telling
 from saddle.checking.oracle import affordable, number
 from saddle.checking.outcome import Check, Tally
@@ -43,9 +43,10 @@ def pair_counts_check(f: FreeEntropy) -> Check:
     for path, _ in leaf_paths(f.ansatz.tree):
         nodes = nodes_along(f.ansatz.tree, path)
         size += sp.prod([multiplicity(node.groups[g][0]) for node, g in zip(nodes, path, strict=True)])
-    missing = sp.simplify(sum(f.counts.values(), sp.Integer(0)) - size * (size - 1) / 2)
+    zero = [count for key, count in pair_counts(f.ansatz.tree).items() if key in f.ansatz.zero_names()]
+    missing = sp.simplify(sum((*f.counts.values(), *zero), sp.Integer(0)) - size * (size - 1) / 2)
     tally.require(f"the pairs of all overlaps exceed all pairs by {missing}", missing == 0)
-    names = f.ansatz.names()
+    names = {**f.ansatz.zero_names(), **f.ansatz.names()}
     for integers in telling(f.ansatz, _MOST_COUNTED, 3):
         group = replicas(f.ansatz.tree, integers)
         found = [names[parting(a, b)] for i, a in enumerate(group) for b in group[:i]]

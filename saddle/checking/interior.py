@@ -38,9 +38,14 @@ def interior_point(free_entropy: FreeEntropy, variant: int = 0) -> dict[str, flo
     prefixes = dict.fromkeys([ansatz.prefix(s) for s in species_below(ansatz.tree)])
     names = [prefix + name for prefix in prefixes for name in free_entropy.model.constraint.parameters]
     values |= {name: _rounded(0.29 - 0.06 * variant + 0.13 * (-1) ** i * (i + 1)) for i, name in enumerate(names)}
+    positive = getattr(free_entropy.model.constraint, "positive", ())
+    values |= {p + name: 0.5 + abs(values[p + name]) for p in prefixes for name in positive if p + name in values}
     values |= {name: _rounded(0.45 + 0.24 * i + 0.1 * variant) for i, name in enumerate(ansatz.multiplicities)}
     values |= overlaps
-    return values | {conjugate(name): value for name, value in conjugates.items()}
+    values |= {conjugate(name): value for name, value in conjugates.items()}
+    for name in ansatz.zero_names().values():
+        values[name] = values[conjugate(name)] = 0.0
+    return values
 
 
 def _covariances(ansatz: Ansatz, total: float, variant: int) -> dict[str, float]:
@@ -60,7 +65,8 @@ def _covariances(ansatz: Ansatz, total: float, variant: int) -> dict[str, float]
                 here[s, t] = here.get((s, t), 0.0) + own
                 found.setdefault((node.name, min(s, t), max(s, t)), here[s, t])
         above[path] = here
-    return {name: _rounded(found[key]) for key, name in ansatz.names().items()}
+    root = {key[1:]: above for key, above in found.items() if key in ansatz.zero_names()}
+    return {name: _rounded(found[key] - root.get(key[1:], 0.0)) for key, name in ansatz.names().items()}
 
 
 def _nodes(tree: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Node]]:

@@ -74,7 +74,8 @@ class _KernelAtPoint:
             self._slopes(jacobian, side, matrix)
             self._symmetry(symmetry, side, matrix)
         precision = 10.0 ** (2 - min(_DIGITS, affordable(f.energetic)))
-        found = [values.outcome("kernel values", precision), jacobian.outcome("kernel Jacobian", 1e-9)]
+        found = [values.outcome("kernel values", precision)]
+        found += [jacobian.outcome("kernel Jacobian", 1e-9)] if self.size else []
         return found if not symmetry.count else [*found, symmetry.outcome("kernel Jacobian, symmetry", 1e-10)]
 
     def _call(self, name: str, values: Mapping[str, float], columns: int = 0) -> np.ndarray:
@@ -114,7 +115,7 @@ class _KernelAtPoint:
         names = [k for k in active if k in side.variables or conjugate(k) in side.variables]
         rows = [active.index(k) for k in names]
         hessian = np.array([weight[k] * matrix[row] for k, row in zip(names, rows, strict=True)])
-        size = max(1.0, float(np.max(np.abs(hessian))))
+        size = max(1.0, float(np.max(np.abs(hessian), initial=0.0)))
         for i, a in enumerate(names):
             for j, b in enumerate(names[:i]):
                 tally.compare(f"{side.name}, {a} and {b}", hessian[i, j] / size, hessian[j, i] / size)

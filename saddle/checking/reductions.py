@@ -49,7 +49,10 @@ class Reduction:
 
 def reduction_checks(f: FreeEntropy, point: Mapping[str, float]) -> list[Check]:
     """Return every reduction of a free entropy, held against numbers; none for a tree that is as simple as can be."""
-    checks = [_held(f, reduction, point) for reduction in reductions(f.ansatz, point)]
+    zero = f.ansatz.zero_names().values()
+    possible = [r for r in reductions(f.ansatz, point) if not any(r.values.get(name, 0.0) for name in zero)]
+    possible = [r for r in possible if r.entropy or not f.energetic_pairs.keys().isdisjoint(r.names)]
+    checks = [_held(f, reduction, point) for reduction in possible]
     return [*checks, *_named_reference(f, point)]
 
 
@@ -57,6 +60,10 @@ def _held(f: FreeEntropy, reduction: Reduction, point: Mapping[str, float]) -> C
     from replica.derivation import derive
 
     simple, values, tally = derive(f.model, reduction.reduced), {**point, **reduction.values}, Tally()
+    shared = {name: other for name, other in reduction.names.items() if other in simple.energetic_pairs}
+    for name in reduction.names.keys() - shared.keys():
+        # the reduced tree has this overlap at its root, where it vanishes by symmetry
+        values |= {name: _TINY, conjugate(name): _TINY}
 
     def compare(label: str, mine: sp.Expr, other: sp.Expr) -> None:
         found = number(mine, values, f.definitions, _DIGITS)
@@ -65,7 +72,9 @@ def _held(f: FreeEntropy, reduction: Reduction, point: Mapping[str, float]) -> C
     if reduction.entropy:
         compare("patterns", f.energetic, simple.energetic)
         compare("interaction + weights", f.interaction + f.entropic, simple.interaction + simple.entropic)
-    for name, other in reduction.names.items():
+    for name, other in shared.items():
+        if name not in f.energetic_pairs:
+            continue
         compare(f"<gg> of {name}", f.energetic_pairs[name], simple.energetic_pairs[other])
         if f.model.weights.discrete:
             compare(f"<ww> of {name}", f.weight_pairs[name], simple.weight_pairs[other])
@@ -83,6 +92,8 @@ def _named_reference(f: FreeEntropy, point: Mapping[str, float]) -> list[Check]:
     names = dict(f.ansatz.given)
     tally.require("the pruned tree has another shape", same_shape(left.tree, named.ansatz.tree))
     tally.require("the overlaps given are not those of the pruned tree", set(names) == {n for _, n in left.overlaps})
+    if not names:
+        return []
     outcome = f"reduction: the reference is {f.ansatz.reference}"
     if tally.worst:
         return [tally.outcome(outcome, 0.0)]
@@ -98,7 +109,8 @@ def _named_reference(f: FreeEntropy, point: Mapping[str, float]) -> list[Check]:
 
 
 def reductions(ansatz: Ansatz, point: Mapping[str, float]) -> list[Reduction]:
-    """Return every reduction of this ansatz, near a point."""
+    """Return every reduction of this ansatz, near a point; overlaps that vanish by symmetry are treated like others."""
+    ansatz = replace(ansatz, overlaps=(*ansatz.overlaps, *ansatz.zero), zero=())
     return [*_flat(ansatz, point), *_single(ansatz, point), *_typical(ansatz, point), *_reference(ansatz)]
 
 
@@ -198,7 +210,7 @@ def pruned(ansatz: Ansatz) -> Ansatz:
     """The ansatz that is left when the smallest multiplicity is 0."""
     tree = prune(ansatz.tree, ansatz.vanishing[0])
     counts = pair_counts(tree)
-    table = {key: name for key, name in ansatz.names().items() if key in counts}
+    table = {key: name for key, name in {**ansatz.names(), **ansatz.zero_names()}.items() if key in counts}
     return replace(_reduced(ansatz, tree, table, "pruned"), vanishing=ansatz.vanishing[1:])
 
 
@@ -220,7 +232,9 @@ def same_shape(a: Node | Leaf, b: Node | Leaf) -> bool:
 def _reduced(ansatz: Ansatz, tree: Node, table: Mapping[Key, str], suffix: str) -> Ansatz:
     counts = pair_counts(tree)
     overlaps = tuple((key, name) for key, name in table.items() if key in counts)
-    return replace(ansatz, name=f"{ansatz.name} {suffix}", tree=tree, overlaps=overlaps, imposed=(), reference="", given=())
+    return replace(
+        ansatz, name=f"{ansatz.name} {suffix}", tree=tree, overlaps=overlaps, zero=(), imposed=(), reference="", given=()
+    )
 
 
 def _nodes(tree: Node) -> Iterator[Node]:
