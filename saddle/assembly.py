@@ -4,7 +4,9 @@ Let ``Q`` be the overlaps and ``A(Q)``, ``W(Qhat)`` the pair averages of the two
 conjugates of the free overlaps are explicit, :math:`\hat Q = \alpha A(Q)`; unknown are the free overlaps and the
 conjugates of the imposed ones, and the residuals are :math:`Q - W(\hat Q)`, which Newton's method sees relative to
 :math:`1 - |Q|`: near 1 both sides agree for no reason.  For spherical weights the overlaps alone are unknown and
-the residuals are :math:`(\alpha A(Q) - \hat Q(Q)) / (1 + |\hat Q|)`.
+the residuals are :math:`(\alpha A(Q) - \hat Q(Q)) / (1 + |\hat Q|)`.  Where the norm of the weights is free, an overlap that
+is imposed through a distance moves with the norms (its *shares*), so that the equation of a norm contains that of the
+imposed overlap (its *ties*).
 
 Everything at one point is a *record*, a vector whose sections :mod:`saddle.kernel_interface` names.  The source of this
 module becomes part of every kernel module; nothing in it knows a model or an ansatz.  It copies number by number, and
@@ -33,11 +35,13 @@ from saddle.kernel_interface import (
     N_FREE,
     N_GIVEN,
     N_IMPOSED,
+    N_NORMS,
     N_OWN,
     N_PIVOTS,
     N_TAIL,
     N_UNKNOWN,
     NOISE,
+    NORM_AT,
     ORIENTATION,
     OVERLAPS,
     OWN_AT,
@@ -45,9 +49,13 @@ from saddle.kernel_interface import (
     P_GIVEN,
     P_GIVEN_CONJUGATES,
     P_IMPOSED,
+    P_ROOM,
+    P_SHARES,
     P_TAIL,
+    P_TIES,
     PAIRS,
     PIVOT_AT,
+    PIVOT_NORM,
     PIVOTS,
     RECORD,
     RELATIVE,
@@ -89,9 +97,15 @@ def place(
             chain[i * N_UNKNOWN + j] = 1.0 if i == j else 0.0
     for i in range(N_FREE):
         overlaps[FREE_AT[i]], left[FREE_AT[i]] = x[i], 1.0
+    for i in range(N_NORMS):
+        k = NORM_AT[i]
+        overlaps[FREE_AT[k]] = math.exp(min(x[k], _LARGEST_LOGIT))
+        chain[k * N_UNKNOWN + k] = overlaps[FREE_AT[k]]
     for i in range(N_IMPOSED):
         overlaps[IMPOSED_AT[i]] = p[P_IMPOSED + i]
-        left[IMPOSED_AT[i]] = 1.0 - abs(p[P_IMPOSED + i])
+        for j in range(N_NORMS):
+            overlaps[IMPOSED_AT[i]] += p[P_SHARES + i * N_NORMS + j] * overlaps[FREE_AT[NORM_AT[j]]]
+        left[IMPOSED_AT[i]] = p[P_ROOM + i] if N_NORMS > 0 else 1.0 - abs(p[P_IMPOSED + i])
     known, table = np.empty(N_ACTIVE + N_GIVEN), np.empty(N_PIVOTS * (2 + N_FREE))
     for i in range(N_GIVEN):
         known[N_ACTIVE + i] = p[P_GIVEN + i]
@@ -101,7 +115,7 @@ def place(
         pivots(known, S, C, origin, quarter_step, reach, table)
         row, i = level * (2 + N_FREE), PIVOT_AT[level]
         # An imposed overlap further down keeps a part of what is left from this pivot.
-        beyond = 1.0 - p[P_IMPOSED + CEILING_AT[level]] if CEILING_AT[level] >= 0 else 0.0
+        beyond = p[P_ROOM + CEILING_AT[level]] if CEILING_AT[level] >= 0 else 0.0
         explained, rest = table[row], table[row + 1] - beyond
         if not rest > 0.0:
             return False
@@ -114,6 +128,8 @@ def place(
             for k in range(N_FREE):
                 if k != i:
                     slope += remaining * table[row + 2 + k] * chain[k * N_UNKNOWN + j]
+            if PIVOT_NORM[level] >= 0:
+                slope += ratio * chain[PIVOT_NORM[level] * N_UNKNOWN + j]
             chain[i * N_UNKNOWN + j] = slope
     return True
 
@@ -181,6 +197,9 @@ def equations(
     if DISCRETE:
         for i in range(N_IMPOSED):
             conjugates[IMPOSED_AT[i]] = x[N_FREE + i]
+            for j in range(N_NORMS):
+                tie = p[P_TIES + i * N_NORMS + j]
+                conjugates[FREE_AT[NORM_AT[j]]] += tie * (alpha * a[1 + IMPOSED_AT[i]] - x[N_FREE + i])
     weight_arguments = np.empty(2 * N_ACTIVE + N_GIVEN + N_PIVOTS + N_TAIL)
     if DISCRETE:
         _conjugate_arguments(p, record, weight_arguments)
@@ -191,9 +210,9 @@ def equations(
     else:
         weights(weight_arguments, S, C, origin, quarter_step, reach, w)
     if DISCRETE:
-        _discrete(alpha, a, w, jacobian, record)
+        _discrete(p, a, w, jacobian, record)
     else:
-        _continuous(alpha, a, w, jacobian, record)
+        _continuous(p, a, w, jacobian, record)
     coupling, size_of_coupling = 0.0, 1.0
     if DISCRETE:
         coupling, size_of_coupling = _interaction(p, S, C, origin, quarter_step, reach, record)
@@ -227,7 +246,25 @@ def _interaction(
 
 
 @_compiled
-def _discrete(alpha: float, a: Vector, w: Vector, jacobian: bool, record: Vector) -> None:
+def _pattern_slopes(p: Vector, a: Vector, found: Vector) -> None:
+    """Derivatives of the averages that fix the free conjugates in the free overlaps, norms with what moves along."""
+    n, moved = N_ACTIVE, np.empty((N_ACTIVE, N_FREE))
+    for i in range(n):
+        for j in range(N_FREE):
+            moved[i, j] = p[0] * a[1 + n + i * n + FREE_AT[j]]
+        for j in range(N_NORMS):
+            for k in range(N_IMPOSED):
+                moved[i, NORM_AT[j]] += p[0] * p[P_SHARES + k * N_NORMS + j] * a[1 + n + i * n + IMPOSED_AT[k]]
+    for j in range(N_FREE):
+        for i in range(N_FREE):
+            found[i, j] = moved[FREE_AT[i], j]
+        for i in range(N_NORMS):
+            for k in range(N_IMPOSED):
+                found[NORM_AT[i], j] += p[P_TIES + k * N_NORMS + i] * moved[IMPOSED_AT[k], j]
+
+
+@_compiled
+def _discrete(p: Vector, a: Vector, w: Vector, jacobian: bool, record: Vector) -> None:
     """Residuals ``Q - W(Qhat)``, and their derivatives in the free overlaps and the imposed conjugates."""
     n, left = N_ACTIVE, record[LEFT:]
     residuals, relative = record[RESIDUALS:], record[RELATIVE:]
@@ -236,14 +273,20 @@ def _discrete(alpha: float, a: Vector, w: Vector, jacobian: bool, record: Vector
         relative[i] = residuals[i] / left[i]
     if not jacobian:
         return
-    raw, matrix = np.empty((n, n)), record[JACOBIAN:]
+    raw, matrix, slopes = np.empty((n, n)), record[JACOBIAN:], np.empty((N_FREE, N_FREE))
+    _pattern_slopes(p, a, slopes)
     for i in range(n):
         for j in range(N_FREE):
             raw[i, j] = 1.0 if i == FREE_AT[j] else 0.0
             for k in range(N_FREE):
-                raw[i, j] -= w[1 + n + i * n + FREE_AT[k]] * alpha * a[1 + n + FREE_AT[k] * n + FREE_AT[j]]
+                raw[i, j] -= w[1 + n + i * n + FREE_AT[k]] * slopes[k, j]
         for j in range(N_IMPOSED):
             raw[i, N_FREE + j] = -w[1 + n + i * n + IMPOSED_AT[j]]
+            for k in range(N_NORMS):
+                raw[i, N_FREE + j] += w[1 + n + i * n + FREE_AT[NORM_AT[k]]] * p[P_TIES + j * N_NORMS + k]
+    for i in range(N_IMPOSED):
+        for j in range(N_NORMS):
+            raw[IMPOSED_AT[i], NORM_AT[j]] += p[P_SHARES + i * N_NORMS + j]
     _through_coordinates(raw, record)
     for i in range(n):
         for j in range(n):
@@ -253,6 +296,8 @@ def _discrete(alpha: float, a: Vector, w: Vector, jacobian: bool, record: Vector
         i = FREE_AT[PIVOT_AT[level]]
         for j in range(n):
             matrix[i * n + j] += relative[i] / left[i] * record[CHAIN + PIVOT_AT[level] * n + j]
+            if PIVOT_NORM[level] >= 0:
+                matrix[i * n + j] -= relative[i] / left[i] * record[CHAIN + PIVOT_NORM[level] * n + j]
     # The sign of a determinant needs rows in the order of the columns.
     ordered = np.empty((n, n))
     for i in range(n):
@@ -264,26 +309,43 @@ def _discrete(alpha: float, a: Vector, w: Vector, jacobian: bool, record: Vector
 
 
 @_compiled
-def _continuous(alpha: float, a: Vector, w: Vector, jacobian: bool, record: Vector) -> None:
+def _tied(p: Vector, values: Vector, columns: int, found: Vector) -> None:
+    """Rows of the free overlaps among those of all, to those of norms added what moves along with them."""
+    for j in range(columns):
+        for i in range(N_FREE):
+            found[i * columns + j] = values[FREE_AT[i] * columns + j]
+        for i in range(N_NORMS):
+            for k in range(N_IMPOSED):
+                tie = p[P_TIES + k * N_NORMS + i]
+                found[NORM_AT[i] * columns + j] += tie * values[IMPOSED_AT[k] * columns + j]
+
+
+@_compiled
+def _continuous(p: Vector, a: Vector, w: Vector, jacobian: bool, record: Vector) -> None:
     """Residuals ``alpha A(Q) - Qhat(Q)``, relative, and their derivatives in the free overlaps."""
-    n, m = N_ACTIVE, N_FREE
+    n, m, one = N_ACTIVE, N_FREE, 1
     residuals, relative = record[RESIDUALS:], record[RELATIVE:]
+    pairs, targets = np.empty(m), np.empty(m)
+    _tied(p, a[1:], one, pairs)
+    _tied(p, w[1:], one, targets)
     for i in range(m):
-        target = w[1 + FREE_AT[i]]
-        residuals[i] = (alpha * a[1 + FREE_AT[i]] - target) / (1.0 + abs(target))
+        residuals[i] = (p[0] * pairs[i] - targets[i]) / (1.0 + abs(targets[i]))
         relative[i] = residuals[i]
     for i in range(N_IMPOSED):
         record[CONJUGATES + IMPOSED_AT[i]] = w[1 + IMPOSED_AT[i]]
+        for j in range(N_NORMS):
+            record[CONJUGATES + FREE_AT[NORM_AT[j]]] = w[1 + FREE_AT[NORM_AT[j]]]
     if not jacobian:
         return
-    difference, slopes, raw = np.empty((m, m)), np.empty((m, m)), np.empty((m, m))
+    difference, slopes, raw, d_targets = np.empty((m, m)), np.empty((m, m)), np.empty((m, m)), np.empty(m * m)
+    _pattern_slopes(p, a, difference)
+    _tied(p, w[1 + n :], m, d_targets)
     for i in range(m):
-        target = w[1 + FREE_AT[i]]
         for j in range(m):
-            slope = w[1 + n + FREE_AT[i] * m + j]
+            slope = d_targets[i * m + j]
             slopes[i, j] = -slope
-            difference[i, j] = alpha * a[1 + n + FREE_AT[i] * n + FREE_AT[j]] - slope
-            raw[i, j] = (difference[i, j] - residuals[i] * np.sign(target) * slope) / (1.0 + abs(target))
+            difference[i, j] -= slope
+            raw[i, j] = (difference[i, j] - residuals[i] * np.sign(targets[i]) * slope) / (1.0 + abs(targets[i]))
     _through_coordinates(raw, record)
     record[ORIENTATION] = _eliminate(difference, np.zeros(m)) * _eliminate(slopes, np.zeros(m))
 

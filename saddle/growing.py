@@ -66,4 +66,4 @@ def predicted(problem: Problem, state: State, ratio: float) -> Vector:
         if name in above:
             base = state.conjugates[conjugate(above[name])]
             values[conjugate(name)] = base + (state.conjugates[conjugate(name)] - base) * ratio
-    return problem.to_coordinates({**values, **{k: problem.parameters[k] for k in problem.imposed}})
+    return problem.to_coordinates(problem.impose(values))

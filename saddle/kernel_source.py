@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from replica.ansatz import conjugate
+from replica.ansatz import SELF, conjugate
 from replica.derivation import derive
 from replica.expr import canonical
 from replica.fields import Definitions
@@ -89,7 +89,7 @@ class Layout:
         self.overlaps = [*self.active, *self.given]
         self.conjugates = [conjugate(name) for name in self.overlaps]
         self.multiplicities = list(self.ansatz.multiplicities)
-        self.remaining = {sp.Symbol(f"left_{k}"): 1 - sp.Symbol(k) for k in self._free_pivots()}
+        self.remaining = {sp.Symbol(f"left_{k}"): self._norm_of(k) - sp.Symbol(k) for k in self._free_pivots()}
         self.covariance = Conditioning(free_entropy, self.overlaps, self.remaining)
         self.definitions = Definitions("", {**self.remaining, **self._variances(), **self.covariance.definitions})
         self.constraint = self._constraint_parameters()
@@ -99,6 +99,29 @@ class Layout:
         pivots = {sp.Symbol(k): self.f.pivots[k] for k in self._free_pivots()}
         named = {k: p for k, p in pivots.items() if isinstance(p.variance, sp.Symbol) and p.variance != k}
         return {p.variance: k - p.explained for k, p in named.items()}
+
+    def _norm_of(self, name: str) -> sp.Expr:
+        """The overlap of a replica with itself that bounds this overlap: 1, or an order parameter."""
+        norm = self.ansatz.norm(self.f.pivots[name].key[1])
+        return sp.Integer(1) if norm is None else sp.Symbol(norm)
+
+    def _norms(self) -> list[str]:
+        """The norms that are solved for."""
+        return [k for (node, *_), k in self.ansatz.names().items() if node == SELF and k in self.free]
+
+    def _imposed_norms(self) -> dict[str, list[str]]:
+        """Where norms are free, those of both replicas of every imposed overlap: a distance leaves it half their sum."""
+        species = {name: key[1:] for key, name in self.ansatz.names().items()}
+        found = {k: [self.ansatz.norm(s) for s in species[k]] for k in self.ansatz.imposed}
+        return {k: [norm for norm in norms if norm is not None] for k, norms in found.items()}
+
+    def _total(self, expr: sp.Expr, name: str) -> sp.Expr:
+        """The derivative in a free overlap; a norm moves the imposed overlaps along, at fixed distance."""
+        slope = self.definitions.total_derivative(expr, sp.Symbol(name))
+        for imposed, norms in self._imposed_norms().items():
+            if share := norms.count(name):
+                slope += sp.Rational(share, 2) * self.definitions.total_derivative(expr, sp.Symbol(imposed))
+        return slope
 
     def _constraint_parameters(self) -> list[str]:
         order = {*self.overlaps, *self.conjugates, *self.multiplicities, "alpha"}
@@ -153,6 +176,9 @@ class Layout:
             "multiplicities": self.multiplicities,
             "constraint": self.constraint,
             "prefixes": dict(self.ansatz.prefixes),
+            "norm_of": {k: str(norm) for k in self._free_pivots() if (norm := self._norm_of(k)) != 1},
+            "norms": self._norms(),
+            "imposed_norms": self._imposed_norms(),
             "pivots": self._free_pivots(),
             "ceilings": self._ceilings(),
             "own_pivots": self._own_pivots(),
@@ -209,9 +235,12 @@ class Layout:
     def constants(self) -> dict[str, object]:
         """The constants of :mod:`saddle.kernel_interface` in this kernel."""
         imposed, pivots, own = list(self.ansatz.imposed), self._free_pivots(), self._own_pivots()
-        ceilings = self._ceilings()
+        ceilings, norms, norm_of = self._ceilings(), self._norms(), {k: str(self._norm_of(k)) for k in pivots}
         parameters = {
             "imposed": len(imposed),
+            "room": len(imposed),
+            "shares": len(imposed) * len(norms),
+            "ties": len(imposed) * len(norms),
             "given": len(self.given),
             "given_conjugates": len(self.given),
             "tail": len(self.multiplicities),
@@ -222,8 +251,11 @@ class Layout:
             "IMPOSED_AT": [self.active.index(k) for k in imposed],
             "PIVOT_AT": [self.free.index(k) for k in pivots],
             "CEILING_AT": [imposed.index(ceilings[k]) if k in ceilings else -1 for k in pivots],
+            "NORM_AT": [self.free.index(k) for k in norms],
+            "PIVOT_NORM": [self.free.index(norm_of[k]) if norm_of[k] in norms else -1 for k in pivots],
             "OWN_AT": [pivots.index(k) for k in own],
         }
+        counted = ("imposed", "given", "tail", "constraint")
         return {
             "DISCRETE": self.discrete,
             "N_ACTIVE": len(self.active),
@@ -231,7 +263,8 @@ class Layout:
             "N_PIVOTS": len(pivots),
             "N_OWN": len(own),
             "N_UNKNOWN": len(self.unknown),
-            **{f"N_{name.upper()}": size for name, size in parameters.items() if name != "given_conjugates"},
+            "N_NORMS": len(norms),
+            **{f"N_{name.upper()}": size for name, size in parameters.items() if name in counted},
             **{f"P_{name.upper()}": start for name, start in _starts(parameters, 1).items()},
             **{name: tuple(at) or (-1,) for name, at in places.items()},
             **{name.upper(): start for name, start in _starts(self.sections(), 0).items()},
@@ -248,7 +281,6 @@ class Layout:
 
     def writers(self) -> list[KernelWriter]:
         """The functions of the module."""
-        weights_conjugate = [conjugate(k) for k in self.active] if self.discrete else self.free
         weights_pairs = [self._weights(self.f.weight_pairs[k]) for k in self.active]
         energetic_pairs = [self._left(self.f.energetic_pairs[k]) for k in self.active]
         energetic = [self._left(self.f.energetic), *energetic_pairs]
@@ -261,9 +293,7 @@ class Layout:
                 energetic + self._jacobian(energetic_pairs, self.active),
             ),
             self._writer("weights", self.weights_parameters, weights),
-            self._writer(
-                "weights_jacobian", self.weights_parameters, weights + self._jacobian(weights_pairs, weights_conjugate)
-            ),
+            self._writer("weights_jacobian", self.weights_parameters, weights + self._weights_jacobian(weights_pairs)),
             self._writer(
                 "energetic_observables",
                 self.energetic_parameters,
@@ -359,6 +389,11 @@ class Layout:
             term = numerator / denominator
         return term
 
+    def _weights_jacobian(self, pairs: list[sp.Expr]) -> list[sp.Expr]:
+        if self.discrete:
+            return self._jacobian(pairs, [conjugate(k) for k in self.active])
+        return [self._total(pair, v) for pair in pairs for v in self.free]
+
     def _jacobian(self, exprs: list[sp.Expr], variables: list[str]) -> list[sp.Expr]:
         return [self.definitions.total_derivative(e, sp.Symbol(v)) for e in exprs for v in variables]
 
@@ -368,7 +403,7 @@ class Layout:
         for name in self._free_pivots():
             pivot = self.f.pivots[name]
             outputs += [pivot.explained, pivot.left]
-            outputs += [sp.diff(pivot.explained, sp.Symbol(v)) for v in self.free]
+            outputs += [self._total(pivot.explained, v) for v in self.free]
         return outputs
 
     def _writer(self, name: str, parameters: list[str], outputs: list[sp.Expr]) -> KernelWriter:

@@ -58,9 +58,9 @@ class FixedPoint:
     def __init__(self, problem: Problem, rule: Rule) -> None:
         self.problem, self.rule = problem, rule
         self.log: list[Iteration] = []
-        self.overlaps = {k: problem.parameters[k] for k in problem.imposed}
-        self.conjugates = dict.fromkeys((conjugate(k) for k in problem.active), 0.0)
-        self.overlaps.update(dict.fromkeys(problem.free, 0.0))
+        self.overlaps = problem.impose(dict.fromkeys(problem.free, 0.0))
+        self.pairs, self.imposed = np.zeros(len(problem.active)), np.zeros(len(problem.imposed))
+        self.conjugates = problem.free_conjugates(self.pairs, self.imposed)
         self.alive = self._weights()
 
     def coordinates(self) -> Vector:
@@ -79,9 +79,8 @@ class FixedPoint:
                 return False
             arguments = problem.energetic_arguments(place)
             out = problem.call("energetic", arguments, n + 1, self.rule)
-            for i, k in enumerate(problem.active):
-                if k in problem.free:
-                    self.conjugates[conjugate(k)] = problem.alpha * float(out[1 + i])
+            self.pairs = problem.alpha * out[1:]
+            self.conjugates = problem.free_conjugates(self.pairs, self.imposed)
             before = dict(self.overlaps)
             self.alive = bool(np.all(np.isfinite(out))) and self._weights()
             change = max((abs(self.overlaps[k] - before[k]) for k in problem.free), default=0.0)
@@ -95,7 +94,6 @@ class FixedPoint:
         """Overlaps from conjugates; conjugates of imposed overlaps such that these have their values."""
         problem, n = self.problem, len(self.problem.active)
         imposed = [problem.active.index(k) for k in problem.imposed]
-        target = np.array([problem.parameters[k] for k in problem.imposed])
         place = problem.raw_place(self.overlaps)
         for _ in range(_INNER_STEPS):
             arguments = problem.weights_arguments(place, self.conjugates)
@@ -103,20 +101,20 @@ class FixedPoint:
             if not np.all(np.isfinite(out)):
                 return False
             self.overlaps.update({k: float(out[1 + problem.active.index(k)]) for k in problem.free})
-            miss = target - out[1 + np.array(imposed, dtype=int)]
+            problem.impose(self.overlaps)
+            miss = np.array([self.overlaps[k] for k in problem.imposed]) - out[1 + np.array(imposed, dtype=int)]
             if not imposed or float(np.max(np.abs(miss))) < 1e-9:
                 return True
-            slopes = out[1 + n :].reshape(n, n)[np.ix_(imposed, imposed)]
+            slopes = problem.imposed_slopes(out[1 + n :].reshape(n, n))
             step = np.linalg.lstsq(slopes, miss, rcond=None)[0]
             step *= min(1.0, 1.0 / max(float(np.max(np.abs(step))), 1e-300))
-            for i, k in enumerate(problem.imposed):
-                self.conjugates[conjugate(k)] += float(step[i])
+            self.imposed = self.imposed + step
+            self.conjugates = problem.free_conjugates(self.pairs, self.imposed)
         return False
 
     def _continuous(self) -> bool:
         """Overlaps whose conjugates (as functions of the overlaps) are the given ones, by damped Newton."""
         problem, n, m = self.problem, len(self.problem.active), len(self.problem.free)
-        free = [problem.active.index(k) for k in problem.free]
         target = np.array([self.conjugates[conjugate(k)] for k in problem.free])
         if not np.any(target):
             return self._without_patterns()
@@ -126,8 +124,8 @@ class FixedPoint:
             if place is None:
                 return np.full(m, math.nan), np.eye(m)
             out = problem.call("weights_jacobian", problem.weights_arguments(place, {}), 1 + n + n * m, self.rule)
-            slopes = out[1 + n :].reshape(n, m)[free] @ place.chain[:m, :m]
-            return (out[1 + np.array(free)] - target) / size, slopes / size[:, None]
+            slopes = problem.tied(out[1 + n :].reshape(n, m)) @ place.chain[:m, :m]
+            return (problem.tied(out[1 : 1 + n]) - target) / size, slopes / size[:, None]
 
         size = 1.0 + np.abs(target)
         x = self.coordinates()

@@ -25,6 +25,7 @@ _IDENTITY = 1e-5
 _BROKEN = (ZeroDivisionError, ValueError, OverflowError)
 """What a kernel raises outside the domain where it runs without a compiler."""
 _PLAIN = Rule()
+_SMALLEST_NORM = 1e-12
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,9 @@ class Shape:
         self.pivots: list[str] = meta["pivots"]
         self.own_pivots: list[str] = meta["own_pivots"]
         self.given: list[str] = list(meta["given"])
+        self.norm_of: dict[str, str] = meta["norm_of"]
+        self.norms: list[str] = meta["norms"]
+        self.imposed_norms: dict[str, list[str]] = meta["imposed_norms"]
         self.conjugates = [conjugate(k) for k in self.active]
         self.unknown = self.free + ([conjugate(k) for k in self.imposed] if self.discrete else [])
         self.index = {name: i for i, name in enumerate(self.active)}
@@ -202,8 +206,34 @@ class Problem:
         self._constraint = [parameters[k] for k in meta["constraint"]]
         self._given_overlaps = [given[k] for k in shape.given]
         self._given_conjugates = [given[conjugate(k)] for k in shape.given]
-        fixed = [self.alpha, *(parameters[k] for k in self.imposed), *self._given_overlaps, *self._given_conjugates]
+        fixed = [self.alpha, *self._imposed(), *self._given_overlaps, *self._given_conjugates]
         self._fixed = np.array([*fixed, *self._tail, *self._constraint])
+
+    def _imposed(self) -> list[float]:
+        """Imposed overlaps (without what a free norm adds), their rooms, and how norms and they move together."""
+        shape = self.shape
+        values = [self.parameters[k] + sum(self._given_shares(k)) for k in self.imposed]
+        if not shape.norms:
+            return [*values, *(1.0 - value for value in values)]
+        shares = np.array([[0.5 * shape.imposed_norms[k].count(norm) for norm in shape.norms] for k in self.imposed])
+        return [*values, *(-self.parameters[k] for k in self.imposed), *shares.ravel(), *self._ties(shares).ravel()]
+
+    def _given_shares(self, imposed: str) -> list[float]:
+        return [0.5 * self.given[norm] for norm in self.shape.imposed_norms[imposed] if norm in self.given]
+
+    def _ties(self, shares: Vector) -> Vector:
+        """At a fixed distance an imposed overlap moves with the norms: their stationarity holds along with its own."""
+        names = 2 * (len(self.active) + len(self.shape.given))
+        weight = self.call("interaction", [*([0.0] * names), *self._tail], 1 + len(self.active), _PLAIN)[1:]
+        imposed, norms = ([self.shape.index[k] for k in names] for names in (self.imposed, self.shape.norms))
+        return shares * weight[imposed][:, None] / weight[norms]
+
+    def impose(self, overlaps: dict[str, float]) -> dict[str, float]:
+        """The overlaps with the imposed ones at their values: half the sum of two norms less what a distance takes off."""
+        for k, norms in self.shape.imposed_norms.items():
+            shares = (0.5 * (overlaps[norm] if norm in overlaps else self.given[norm]) for norm in norms)
+            overlaps[k] = self.parameters[k] + sum(shares)
+        return overlaps
 
     def call(self, name: str, arguments: list[float], size: int, rule: Rule) -> Vector:
         """Run a kernel function."""
@@ -237,7 +267,7 @@ class Problem:
         """The place of overlaps as they are, inside the domain or not (pivots are then differences)."""
         table = self._pivot_table(overlaps)
         pivots = {k: overlaps[k] - table[i][0] for i, k in enumerate(self.pivots)}
-        remaining = {k: 1.0 - overlaps[k] for k in self.pivots}
+        remaining = {k: overlaps.get(self.shape.norm_of.get(k, ""), 1.0) - overlaps[k] for k in self.pivots}
         return Place(dict(overlaps), pivots, remaining, np.eye(len(self.unknown)))
 
     def _pivot_table(self, overlaps: Mapping[str, float]) -> list[tuple[float, float, list[float]]]:
@@ -252,7 +282,7 @@ class Problem:
 
     def explained_gradient(self, x: Vector) -> Vector:
         """Gradient, in the free overlaps, of the variance that the pivots find already explained."""
-        overlaps = {k: self.parameters[k] for k in self.imposed} | dict(zip(self.free, x.tolist(), strict=True))
+        overlaps = self.impose(dict(zip(self.free, x.tolist(), strict=True)))
         return np.sum([gradient for _, _, gradient in self._pivot_table(overlaps)], axis=0)
 
     def place(self, x: Vector) -> Place | None:
@@ -267,7 +297,7 @@ class Problem:
     def _beyond(self, name: str) -> float:
         """The part of what a pivot could explain that an imposed overlap further down keeps from it."""
         ceiling = self.meta["ceilings"].get(name)
-        return 0.0 if ceiling is None else 1.0 - self.parameters[ceiling]
+        return 0.0 if ceiling is None else (0.0 if self.shape.norms else 1.0) - self.parameters[ceiling]
 
     def to_coordinates(self, values: Mapping[str, float]) -> Vector:
         """Coordinates of a set of order parameters (free overlaps, and conjugates of imposed ones).
@@ -276,9 +306,8 @@ class Problem:
         coordinates are those of that point, so that a neighbour's solution stays inside the domain.  Overlaps on or outside
         the border are moved just inside.
         """
-        overlaps = {k: self.parameters[k] for k in self.imposed} | {
-            k: values[k] for k in (*self.active, *self.meta["given"]) if k in values
-        }
+        norms = {k: values[k] for k in self.shape.norms}
+        overlaps = self.impose(norms) | {k: values[k] for k in (*self.active, *self.meta["given"]) if k in values}
         table = dict(zip(self.pivots, self._pivot_table(overlaps), strict=True))
         x = []
         for name in self.free:
@@ -286,6 +315,8 @@ class Problem:
                 explained, left, _ = table[name]
                 left -= self._beyond(name)
                 x.append(_logit((overlaps[name] - explained) / left if left > 0 else 0.5))
+            elif name in self.shape.norms:
+                x.append(math.log(max(overlaps[name], _SMALLEST_NORM)))
             else:
                 x.append(overlaps[name])
         if self.discrete:
@@ -324,13 +355,48 @@ class Problem:
     def load_derivative(self, state: State, rule: Rule) -> Vector:
         """Derivative of the relative residuals in the load, which enters through the conjugates of free overlaps."""
         n, free = len(self.active), [self.shape.index[k] for k in self.free]
-        pairs = np.array([state.energetic_pairs[k] for k in self.active])[free]
+        pairs = self.tied(np.array([state.energetic_pairs[k] for k in self.active]))
         size = 1 + n + n * (n if self.discrete else len(free))
         weights = self.call("weights_jacobian", self.weights_arguments(state.place, state.conjugates), size, rule)
         if not self.discrete:
-            return pairs / (1.0 + np.abs(weights[1 : n + 1][free]))
+            return pairs / (1.0 + np.abs(self.tied(weights[1 : n + 1])))
         left = np.array([state.place.remaining.get(k, 1.0) for k in self.active])
         return -(weights[n + 1 :].reshape(n, n)[:, free] @ pairs) / left
+
+    def tied(self, averages: Vector) -> Vector:
+        """What fixes the free conjugates: averages of the free overlaps, and of those that move along with a norm."""
+        found = averages[[self.shape.index[k] for k in self.free]]
+        for norm, ties in self._norm_ties():
+            found[self.free.index(norm)] += ties @ averages[[self.shape.index[k] for k in self.imposed]]
+        return found
+
+    def _norm_ties(self) -> list[tuple[str, Vector]]:
+        """Every free norm with its ties to the imposed overlaps."""
+        norms, size = self.shape.norms, len(self.shape.norms) * len(self.imposed)
+        if not size:
+            return []
+        start = 1 + 2 * len(self.imposed) + size
+        ties = self._fixed[start : start + size].reshape(len(self.imposed), len(norms))
+        return [(norm, ties[:, j]) for j, norm in enumerate(norms)]
+
+    def free_conjugates(self, pairs: Vector, imposed: Vector) -> dict[str, float]:
+        """All conjugates from the averages over the patterns (times the load) and those of the imposed overlaps."""
+        found = dict(zip(map(conjugate, self.free), self.tied(pairs).tolist(), strict=True))
+        for norm, ties in self._norm_ties():
+            found[conjugate(norm)] -= float(ties @ imposed)
+        return found | dict(zip(map(conjugate, self.imposed), imposed.tolist(), strict=True))
+
+    def imposed_slopes(self, d_weights: Vector) -> Vector:
+        """Derivatives of the imposed overlaps, less what the norms make of them, in their own conjugates."""
+        at = [self.shape.index[k] for k in self.imposed]
+        moved = d_weights[:, at]
+        for norm, ties in self._norm_ties():
+            moved = moved - np.outer(d_weights[:, self.shape.index[norm]], ties)
+        found = moved[at]
+        for norm, _ in self._norm_ties():
+            shares = np.array([0.5 * self.shape.imposed_norms[k].count(norm) for k in self.imposed])
+            found = found - np.outer(shares, moved[self.shape.index[norm]])
+        return found
 
     def slope(self, state: State, name: str) -> float:
         """Derivative of the free entropy in an imposed overlap, at a saddle."""
