@@ -171,9 +171,19 @@ def _threshold(
 
         unbroken = _threshold(name, fixed, sought, Setting.of((setting.model, "rs")), value, start, tolerance)
         return broken_capacity(line, unbroken)
+    _check_norms(setting)
     if not setting.model.weights.discrete:
         return _volume_limit(line)
     return _zero_entropy(line, start)
+
+
+def _check_norms(setting: Setting) -> None:
+    """Refuse weights whose entropy has no meaning as a number of solutions, or whose norm can grow with the margin."""
+    weights = setting.model.weights
+    if weights.discrete and not weights.counts:
+        raise InputError(f"{weights.name} weights have a prior: their entropy counts nothing whose end would be a capacity.")
+    if not (weights.discrete or weights.unit_norm):
+        raise InputError(f"{weights.name} weights can grow with the margin; their capacity is that of spherical ones at margin 0.")
 
 
 def _teachers_answer(line: Line) -> Threshold | None:
@@ -310,6 +320,8 @@ def _without_overlaps(line: Line) -> tuple[float, float]:
     nothing = dict.fromkeys((*problem.active, *map(conjugate, problem.active)), 0.0)
     place, size = problem.raw_place(nothing), 1 + len(problem.active)
     weights = problem.call("weights", problem.weights_arguments(place, nothing), size, line.setting.rule)
+    norms = {k: float(weights[1 + problem.active.index(k)]) for k in problem.meta["norms"]}
+    place = problem.raw_place({**nothing, **norms})
     energetic = problem.call("energetic", problem.energetic_arguments(place), size, line.setting.rule)
     return float(weights[0]), float(energetic[0])
 

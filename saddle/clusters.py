@@ -77,7 +77,7 @@ def cluster_point(
     quadrature = found.difference(entropies(problem, state, setting.rule))
     size = max(1.0, *(problem.parameters[name] for name in setting.ansatz.multiplicities))
     error = quadrature + _ROUNDING * size * better.scale
-    negative = setting.model.weights.discrete and found.internal < -error
+    negative = setting.model.weights.counts and found.internal < -error
     status = Status.NEGATIVE_ENTROPY if negative else Status.CONVERGED
     observables = _observables(setting, problem, better, found)
     return SaddlePoint(
@@ -110,7 +110,7 @@ def _observables(setting: Setting, problem: Problem, state: State, found: Entrop
     names = observable_names(setting)
     known: dict[str, Number] = {names[0]: found.internal, "complexity": found.complexity}
     if setting.ansatz.imposed:
-        return known | {"slope": -2.0 * problem.slope(state, setting.ansatz.imposed[0])}
+        return known | {"slope": setting.distance_rate * problem.slope(state, setting.ansatz.imposed[0])}
     replicons = problem.observables(state, setting.rule)["replicons"]
     replicon = min(replicons.values()) if replicons else None
     return known | {"replicon": replicon, "stable": None if replicon is None else bool(replicon > 0.0)}

@@ -195,7 +195,7 @@ class Landscape:
         state = newton(problem, problem.to_coordinates(point.order_parameters), rule, self.tolerance).state
         if state is None:
             return math.nan
-        return -2.0 * problem.slope(state, self.setting.ansatz.imposed[0])
+        return self.setting.distance_rate * problem.slope(state, self.setting.ansatz.imposed[0])
 
 
 def slope(point: SaddlePoint) -> float:

@@ -50,7 +50,7 @@ def finished(
     if isinstance(bound, float) and value > bound + 10 * error + 1e-12:
         message = f"The solution found has entropy {value:.12g} above the bound {bound:.12g}: a spurious branch."
         return without_value(setting, values, Status.NOT_CONVERGED, message, iterations, tolerance)
-    negative = setting.model.weights.discrete and value < -error
+    negative = setting.model.weights.counts and value < -error
     status = Status.NEGATIVE_ENTROPY if negative else Status.CONVERGED
     return SaddlePoint(
         model=setting.model.name,
@@ -87,12 +87,19 @@ def _observables(
         name = setting.ansatz.imposed[0]
         bound = setting.model.weights.distance_bound(values["distance"])
         stability = of_conditioned(problem, state, reference)
-        slope = -2.0 * problem.slope(state, name)
+        slope = setting.distance_rate * problem.slope(state, name)
         return {"slope": slope, "bound": bound, "stable": stability.stable, **learned}, stability
     ((name, replicon),) = problem.observables(state, setting.rule)["replicons"].items()
     stability, overlap = of_replicon(replicon), state.overlaps.get(name, 0.0)
-    found = {"overlap": overlap, "distance": (1.0 - overlap) / 2, "replicon": replicon, "stable": stability.stable}
+    distance = (_norm(setting, state, name) - overlap) / (2 * setting.model.weights.scale)
+    found = {"overlap": overlap, "distance": distance, "replicon": replicon, "stable": stability.stable}
     return {**found, **learned}, stability
+
+
+def _norm(setting: Setting, state: State, name: str) -> float:
+    """The overlap with itself of the replicas that have this overlap."""
+    species = {other: key[1] for key, other in {**setting.ansatz.names(), **setting.ansatz.zero_names()}.items()}
+    return state.overlaps.get(setting.ansatz.norm(species[name]) or "", 1.0)
 
 
 def _generalization(setting: Setting, overlaps: Mapping[str, float]) -> dict[str, float | bool | None]:

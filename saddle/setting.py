@@ -68,8 +68,20 @@ class Setting:
             for prefix in dict.fromkeys(["", *(prefix for _, prefix in self.ansatz.prefixes)])
             for name in self.model.constraint.parameters
         ]
-        constrained = ["overlap", "distance"] if self.ansatz.multiplicities else ["distance"]
+        spellings = self.ansatz.multiplicities and self.model.weights.unit_norm
+        constrained = ["overlap", "distance"] if spellings else ["distance"]
         return ["alpha", *names, *self.ansatz.multiplicities, *(constrained if self.ansatz.imposed else [])]
+
+    def imposed_value(self, values: Mapping[str, float]) -> float:
+        """The imposed overlap at a distance; where norms are free, what the distance takes off half their sum."""
+        if not self.model.weights.unit_norm:
+            return self.distance_rate * values["distance"]
+        return values.get("overlap", 1.0 - 2.0 * values["distance"])
+
+    @property
+    def distance_rate(self) -> float:
+        """Derivative of an imposed overlap in the distance: squared distances are in units of the largest weight's."""
+        return -2.0 * self.model.weights.scale
 
     def resolve(self, given: Mapping[str, Any], tolerance: float) -> dict[str, float]:
         """Every parameter as a number, checked; ``"max"`` as a reference margin becomes the maximal margin."""
@@ -87,6 +99,8 @@ class Setting:
             if value == "max" and name.startswith("reference_"):
                 from saddle.capacities import maximal_margin
 
+                if self.model.weights.discrete and not self.model.weights.counts:
+                    raise InputError(f"{name} = max needs an entropy that counts, and {self.model.weights.name} weights have a prior.")
                 if not self.model.weights.discrete:
                     raise InputError(
                         f"{name} = max is singular for {self.model.weights.name} weights: their overlap tends to 1 there; "

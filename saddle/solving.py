@@ -111,7 +111,7 @@ def reference_point(setting: Setting, values: Mapping[str, float], tolerance: fl
     parameters = {"alpha": values["alpha"]} | {c: values[prefix + c] for c in setting.model.constraint.parameters}
     point = _reference_point(reference, tuple(parameters.items()), tolerance)
     empty = point.status is Status.NO_SADDLE
-    if empty or (setting.model.weights.discrete and point.converged and point.free_entropy < -_ZERO_ENTROPY):
+    if empty or (setting.model.weights.counts and point.converged and point.free_entropy < -_ZERO_ENTROPY):
         from saddle.capacities import maximal_margin
 
         largest = maximal_margin(setting.model, values["alpha"], tolerance)
@@ -130,7 +130,7 @@ def problem_of(setting: Setting, values: Mapping[str, float], reference: SaddleP
     """The equations at these parameters."""
     parameters = dict(values)
     for name in setting.ansatz.imposed:
-        parameters[name] = values.get("overlap", 1.0 - 2.0 * values["distance"])
+        parameters[name] = setting.imposed_value(values)
     given = {}
     if reference is not None:
         for here, there in setting.ansatz.given:

@@ -92,9 +92,9 @@ def telling(ansatz: Ansatz, most: int, few: int) -> list[dict[str, int]]:
 
 
 def overlap_matrix(ansatz: Ansatz, group: Sequence[Replica], values: Mapping[str, float]) -> np.ndarray:
-    """Return the matrix of overlaps between these replicas, with 0 on the diagonal."""
+    """Return the matrix of overlaps between these replicas, with 0 on the diagonal where the norm is fixed."""
     names = {**ansatz.zero_names(), **ansatz.names()}
-    matrix = np.zeros((len(group), len(group)))
+    matrix = np.diag([values[norm] if (norm := ansatz.norm(a.species)) else 0.0 for a in group])
     for i, a in enumerate(group):
         for j, b in enumerate(group[:i]):
             matrix[i, j] = matrix[j, i] = values[names[parting(a, b)]]
@@ -115,8 +115,10 @@ def log_fields(
     import sympy as sp
 
     overlaps = overlap_matrix(ansatz, group, values)
-    kernel = {q: float(model.architecture.covariance(sp.Rational(q))) for q in {*overlaps.ravel().tolist(), 1.0}}
-    covariance = np.vectorize(kernel.__getitem__)(overlaps + np.eye(len(group)))
+    if model.weights.unit_norm:
+        np.fill_diagonal(overlaps, 1.0)
+    kernel = {q: float(model.architecture.covariance(sp.Rational(q))) for q in overlaps.ravel().tolist()}
+    covariance = np.vectorize(kernel.__getitem__)(overlaps)
     label = _Factor(0.0, (0.0,), lambda field: np.ones_like(field))
     factors = [label if r.teacher else _Factor.of(model, ansatz.prefix(r.species), values) for r in group]
     labels = np.log(2.0) * sum(r.teacher for r in group)
@@ -126,19 +128,25 @@ def log_fields(
 def log_weights(model: Model, ansatz: Ansatz, group: Sequence[Replica], values: Mapping[str, float]) -> float:
     r"""Return :math:`\ln \sum_w e^{\sum_{a<b} \hat Q_{ab} w_a w_b} - \sum_{a<b} \hat Q_{ab} Q_{ab}`.
 
-    For weights without values of their own: :math:`\tfrac12 \ln \det Q`.
+    Where the norm of the weights is free, half the terms with ``a = b`` are added and every level has its measure.  For
+    weights without values of their own: :math:`\tfrac12 \ln \det Q`, and their prior.
     """
     from replica.ansatz import conjugate
 
     overlaps = overlap_matrix(ansatz, group, values)
     if not model.weights.discrete:
-        return float(0.5 * np.linalg.slogdet(overlaps + np.eye(len(group)))[1])
+        if model.weights.unit_norm:
+            return float(0.5 * np.linalg.slogdet(overlaps + np.eye(len(group)))[1])
+        prior = sum(float(model.weights.log_prior(norm)) for norm in np.diag(overlaps))
+        return float(0.5 * np.linalg.slogdet(overlaps)[1] + prior)
     names = {**ansatz.zero_names(), **ansatz.names()}.values()
     hats = {name: values[conjugate(name)] for name in names}
     conjugates = overlap_matrix(ansatz, group, hats)
     states = np.array(list(product(model.weights.values, repeat=len(group))), dtype=float)
     exponents = 0.5 * np.einsum("ka,ab,kb->k", states, conjugates, states)
-    prior = np.log(len(model.weights.values)) * sum(r.teacher for r in group)
+    measure = getattr(model.weights, "measure", (1,) * len(model.weights.values))
+    exponents += np.log(np.array(list(product(measure, repeat=len(group))), dtype=float)).sum(axis=1)
+    prior = np.log(float(sum(measure))) * sum(r.teacher for r in group)
     return float(np.logaddexp.reduce(exponents) - 0.5 * np.sum(overlaps * conjugates) - prior)
 
 

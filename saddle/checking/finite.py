@@ -44,14 +44,17 @@ def pair_counts_check(f: FreeEntropy) -> Check:
         nodes = nodes_along(f.ansatz.tree, path)
         size += sp.prod([multiplicity(node.groups[g][0]) for node, g in zip(nodes, path, strict=True)])
     zero = [count for key, count in pair_counts(f.ansatz.tree).items() if key in f.ansatz.zero_names()]
-    missing = sp.simplify(sum((*f.counts.values(), *zero), sp.Integer(0)) - size * (size - 1) / 2)
+    pairs = size * (size - 1) / 2 if f.model.weights.unit_norm else size**2 / 2
+    missing = sp.simplify(sum((*f.counts.values(), *zero), sp.Integer(0)) - pairs)
     tally.require(f"the pairs of all overlaps exceed all pairs by {missing}", missing == 0)
     names = {**f.ansatz.zero_names(), **f.ansatz.names()}
     for integers in telling(f.ansatz, _MOST_COUNTED, 3):
         group = replicas(f.ansatz.tree, integers)
         found = [names[parting(a, b)] for i, a in enumerate(group) for b in group[:i]]
+        alone = [f.ansatz.norm(a.species) for a in group]
         for name, count in f.counts.items():
-            tally.compare(f"pairs of {name} at {_text(integers)}", float(count.subs(integers)), found.count(name))
+            counted = found.count(name) + alone.count(name) / 2
+            tally.compare(f"pairs of {name} at {_text(integers)}", float(count.subs(integers)), counted)
     for name, count in f.counts.items():
         off = sp.simplify(per_replica(count, f.ansatz.vanishing) - f.weight_of[name])
         tally.require(f"the weight of {name} is not the limit of its number of pairs", off == 0)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from replica.ansatz import Key, Leaf, Node, conjugate, species_below
+from replica.ansatz import SELF, Key, Leaf, Node, conjugate, species_below
 
 if TYPE_CHECKING:
     from replica.ansatz import Ansatz
@@ -43,6 +43,8 @@ def interior_point(free_entropy: FreeEntropy, variant: int = 0) -> dict[str, flo
     values |= {name: _rounded(0.45 + 0.24 * i + 0.1 * variant) for i, name in enumerate(ansatz.multiplicities)}
     values |= overlaps
     values |= {conjugate(name): value for name, value in conjugates.items()}
+    for i, (name, largest) in enumerate(_norms(ansatz, overlaps).items()):
+        values |= {name: _rounded(1.07 + 0.08 * i + max(0.0, largest - 0.8)), conjugate(name): _rounded(0.4 - 0.9 * i)}
     for name in ansatz.zero_names().values():
         values[name] = values[conjugate(name)] = 0.0
     return values
@@ -66,7 +68,18 @@ def _covariances(ansatz: Ansatz, total: float, variant: int) -> dict[str, float]
                 found.setdefault((node.name, min(s, t), max(s, t)), here[s, t])
         above[path] = here
     root = {key[1:]: above for key, above in found.items() if key in ansatz.zero_names()}
-    return {name: _rounded(found[key] - root.get(key[1:], 0.0)) for key, name in ansatz.names().items()}
+    named = ((key, name) for key, name in ansatz.names().items() if key[0] != SELF)
+    return {name: _rounded(found[key] - root.get(key[1:], 0.0)) for key, name in named}
+
+
+def _norms(ansatz: Ansatz, overlaps: dict[str, float]) -> dict[str, float]:
+    """The norms that are free, each with the largest overlap of its species with itself."""
+    found: dict[str, float] = {}
+    for (node, s, _), name in ansatz.names().items():
+        if node == SELF:
+            own = [overlaps[other] for (_, a, b), other in ansatz.names().items() if a == b == s and other in overlaps]
+            found[name] = max(own, default=0.0)
+    return found
 
 
 def _nodes(tree: Node, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Node]]:
