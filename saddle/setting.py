@@ -100,7 +100,7 @@ class Setting:
                 from saddle.capacities import maximal_margin
 
                 if self.model.weights.discrete and not self.model.weights.counts:
-                    raise InputError(f"{name} = max needs an entropy that counts, and {self.model.weights.name} weights have a prior.")
+                    raise InputError(f"{name} = max needs weights without a prior, whose entropy counts; give a number.")
                 if not self.model.weights.discrete:
                     raise InputError(
                         f"{name} = max is singular for {self.model.weights.name} weights: their overlap tends to 1 there; "
