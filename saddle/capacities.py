@@ -181,7 +181,7 @@ def _check_norms(setting: Setting) -> None:
     """Refuse weights whose entropy has no meaning as a number of solutions, or whose norm can grow with the margin."""
     weights = setting.model.weights
     if weights.discrete and not weights.counts:
-        raise InputError(f"{weights.name} weights have a prior: their entropy counts nothing, so that it has no zero to find.")
+        raise InputError(f"{weights.name} weights have a prior: their entropy counts nothing and has no zero.")
     if not (weights.discrete or weights.unit_norm):
         raise InputError(f"{weights.name} weights can grow with the margin: ask for spherical ones, at margin 0.")
 

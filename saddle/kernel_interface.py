@@ -5,8 +5,8 @@ of a kernel without unknowns, and the functions compute nothing.
 
 Positions: ``FREE_AT`` and ``IMPOSED_AT`` are those of the free and the imposed overlaps among the active ones, ``PIVOT_AT``
 those of the pivots among the free overlaps, ``OWN_AT`` those of the pivots that are arguments of their own among the
-pivots, ``CEILING_AT`` for every pivot that of the imposed overlap that bounds it, or -1, ``NORM_AT`` those of the norms among
-the free overlaps and ``PIVOT_NORM`` that of the norm that bounds a pivot, or -1.  Each tuple is padded, so
+pivots, ``CEILING_AT`` for every pivot that of the imposed overlap that bounds it, or -1, ``NORM_AT`` those of the norms
+among the free overlaps and ``PIVOT_NORM`` that of the norm that bounds a pivot, or -1.  Each tuple is padded, so
 that none is empty.  The vector of parameters begins with the load, and the ``P_`` are where its sections start; the names
 without a prefix are where the sections of the record of a state start.
 """
