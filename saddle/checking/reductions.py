@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from replica.ansatz import Ansatz, Key, Leaf, Node, conjugate, multiplicity, pair_counts, prune, species_below
+from replica.ansatz import SELF, Ansatz, Key, Leaf, Node, conjugate, multiplicity, pair_counts, prune, species_below
 from saddle.checking.oracle import affordable, number
 from saddle.checking.outcome import Check, Tally
 
@@ -161,7 +161,7 @@ def _single(ansatz: Ansatz, point: Mapping[str, float]) -> Iterator[Reduction]:
         symbol = min(size.free_symbols, key=lambda s: ansatz.multiplicities.index(s.name))
         solution = sp.solve(size - 1, symbol)[0]
         tree = _collapsed(_substituted(ansatz.tree, symbol, solution))
-        counts = pair_counts(tree)
+        counts = pair_counts(tree, norms=True)
         table = {key: name for key, name in ansatz.names().items() if key in counts}
         reduced = _reduced(ansatz, tree, table, f"{symbol} = {solution}")
         reduced = replace(reduced, multiplicities=tuple(n for n in ansatz.multiplicities if n != symbol.name))
@@ -180,7 +180,7 @@ def _typical(ansatz: Ansatz, point: Mapping[str, float]) -> Iterator[Reduction]:
     tree = _collapsed(rest)
     names = ansatz.names()
     crossing = [key for key in names if (key[1] in reference) != (key[2] in reference)]
-    counts = pair_counts(tree)
+    counts = pair_counts(tree, norms=True)
     table = {key: name for key, name in names.items() if key in counts}
     reduced = replace(_reduced(ansatz, tree, table, "probes"), vanishing=ansatz.vanishing[:1])
     top: dict[tuple[str, str], str] = {}
@@ -192,7 +192,7 @@ def _typical(ansatz: Ansatz, point: Mapping[str, float]) -> Iterator[Reduction]:
     left = {name: name for name in table.values()}
     yield Reduction("typical probes: the entropy of probes alone", reduced, values, left)
     level = {node.name: i for i, node in enumerate(_nodes(ansatz.tree))}
-    meeting = {name: 0.5 + _TINY * level[key[0]] for key, name in names.items()}
+    meeting = {name: 0.5 + _TINY * level[key[0]] for key, name in names.items() if key[0] != SELF}
     meeting |= {names[key]: 0.5 - _NEAR for key in crossing}
     hats = {name: value for name, value in values.items() if name.endswith("hat")}
     yield Reduction("typical probes where all overlaps meet", reduced, hats | meeting, left)
@@ -209,7 +209,7 @@ def _reference(ansatz: Ansatz) -> Iterator[Reduction]:
 def pruned(ansatz: Ansatz) -> Ansatz:
     """The ansatz that is left when the smallest multiplicity is 0."""
     tree = prune(ansatz.tree, ansatz.vanishing[0])
-    counts = pair_counts(tree)
+    counts = pair_counts(tree, norms=True)
     table = {key: name for key, name in {**ansatz.names(), **ansatz.zero_names()}.items() if key in counts}
     return replace(_reduced(ansatz, tree, table, "pruned"), vanishing=ansatz.vanishing[1:])
 
@@ -230,7 +230,7 @@ def same_shape(a: Node | Leaf, b: Node | Leaf) -> bool:
 
 
 def _reduced(ansatz: Ansatz, tree: Node, table: Mapping[Key, str], suffix: str) -> Ansatz:
-    counts = pair_counts(tree)
+    counts = pair_counts(tree, norms=True)
     overlaps = tuple((key, name) for key, name in table.items() if key in counts)
     return replace(
         ansatz, name=f"{ansatz.name} {suffix}", tree=tree, overlaps=overlaps, zero=(), imposed=(), reference="", given=()
