@@ -31,6 +31,8 @@ Progress = Callable[[Any], None]
 Ansaetze = str | Ansatz | Iterable[str | Ansatz]
 
 _MOST_STEPS = 60
+_UNCORRELATED = 1e-12
+"""An overlap that is as good as none, where at 0 a regression on it would be 0/0."""
 _EPS = float(np.finfo(float).eps)
 _MARGINAL = 1e-12
 """Rounding of a replicon that vanishes."""
@@ -318,6 +320,7 @@ def _without_overlaps(line: Line) -> tuple[float, float]:
     """Entropy without patterns, and what a load adds to it as long as replicas are uncorrelated."""
     problem = problem_of(line.setting, line.at(1.0), None)
     nothing = dict.fromkeys((*problem.active, *map(conjugate, problem.active)), 0.0)
+    nothing |= dict.fromkeys(problem.pivots, _UNCORRELATED)
     place, size = problem.raw_place(nothing), 1 + len(problem.active)
     weights = problem.call("weights", problem.weights_arguments(place, nothing), size, line.setting.rule)
     norms = {k: float(weights[1 + problem.active.index(k)]) for k in problem.meta["norms"]}
