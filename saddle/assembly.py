@@ -36,12 +36,15 @@ from saddle.kernel_interface import (
     N_GIVEN,
     N_IMPOSED,
     N_NORMS,
+    N_OFFSETS,
     N_OWN,
     N_PIVOTS,
     N_TAIL,
     N_UNKNOWN,
     NOISE,
     NORM_AT,
+    OFFSET_AT,
+    OFFSETS,
     ORIENTATION,
     OVERLAPS,
     OWN_AT,
@@ -49,6 +52,7 @@ from saddle.kernel_interface import (
     P_GIVEN,
     P_GIVEN_CONJUGATES,
     P_IMPOSED,
+    P_ORIGINS,
     P_ROOM,
     P_SHARES,
     P_TAIL,
@@ -96,7 +100,9 @@ def place(
         for j in range(N_UNKNOWN):
             chain[i * N_UNKNOWN + j] = 1.0 if i == j else 0.0
     for i in range(N_FREE):
-        overlaps[FREE_AT[i]], left[FREE_AT[i]] = x[i], 1.0
+        overlaps[FREE_AT[i]], left[FREE_AT[i]] = p[P_ORIGINS + i] + x[i], 1.0
+    for i in range(N_OFFSETS):
+        record[OFFSETS + i] = x[OFFSET_AT[i]]
     for i in range(N_NORMS):
         k = NORM_AT[i]
         overlaps[FREE_AT[k]] = math.exp(min(x[k], _LARGEST_LOGIT))
@@ -136,7 +142,7 @@ def place(
 
 @_compiled
 def _overlap_arguments(p: Vector, record: Vector, arguments: Vector) -> int:
-    """Overlaps, pivots that are arguments of their own, what is left to 1, and multiplicities; how many these are."""
+    """Overlaps, pivots that are arguments of their own, what is left to 1, offsets, multiplicities; how many these are."""
     for i in range(N_ACTIVE):
         arguments[i] = record[OVERLAPS + i]
     for i in range(N_GIVEN):
@@ -148,6 +154,9 @@ def _overlap_arguments(p: Vector, record: Vector, arguments: Vector) -> int:
     for i in range(N_PIVOTS):
         arguments[end + i] = record[LEFT + FREE_AT[PIVOT_AT[i]]]
     end += N_PIVOTS
+    for i in range(N_OFFSETS):
+        arguments[end + i] = record[OFFSETS + i]
+    end += N_OFFSETS
     for i in range(N_TAIL):
         arguments[end + i] = p[P_TAIL + i]
     return end + N_TAIL
@@ -181,7 +190,7 @@ def equations(
     if not place(x, p, S, C, origin, quarter_step, reach, record):
         return False
     alpha, size = p[0], N_ACTIVE * (N_ACTIVE + 1)
-    overlap_arguments = np.empty(2 * N_ACTIVE + N_GIVEN + N_PIVOTS + N_TAIL + N_CONSTRAINT)
+    overlap_arguments = np.empty(2 * N_ACTIVE + N_GIVEN + N_PIVOTS + N_OFFSETS + N_TAIL + N_CONSTRAINT)
     end = _overlap_arguments(p, record, overlap_arguments)
     for i in range(N_CONSTRAINT):
         overlap_arguments[end + i] = p[P_CONSTRAINT + i]
@@ -200,7 +209,7 @@ def equations(
             for j in range(N_NORMS):
                 tie = p[P_TIES + i * N_NORMS + j]
                 conjugates[FREE_AT[NORM_AT[j]]] += tie * (alpha * a[1 + IMPOSED_AT[i]] - x[N_FREE + i])
-    weight_arguments = np.empty(2 * N_ACTIVE + N_GIVEN + N_PIVOTS + N_TAIL)
+    weight_arguments = np.empty(2 * N_ACTIVE + N_GIVEN + N_PIVOTS + N_OFFSETS + N_TAIL)
     if DISCRETE:
         _conjugate_arguments(p, record, weight_arguments)
     else:
@@ -223,7 +232,8 @@ def equations(
     smallest = 1.0
     for i in range(N_ACTIVE):
         smallest = min(smallest, record[LEFT + i])
-    record[NOISE] = 32.0 * _UNIT_ROUNDOFF / smallest
+    # For continuous weights what is left is known to all its digits, and a field over its square root rounds.
+    record[NOISE] = 32.0 * _UNIT_ROUNDOFF / (smallest if DISCRETE else math.sqrt(smallest))
     return True
 
 

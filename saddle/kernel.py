@@ -38,6 +38,7 @@ _SHAPING = (
     "level_source.py",
     "maximisers.py",
     "modes.py",
+    "offsets.py",
     "piecewise.py",
     "scales.py",
     "special.py",

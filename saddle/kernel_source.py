@@ -30,6 +30,7 @@ from replica.teacher import nishimori
 from saddle import assembly, edges, special
 from saddle.codegen import KernelWriter
 from saddle.conditioning import Conditioning, series_tables
+from saddle.offsets import Shift, origins
 
 if TYPE_CHECKING:
     from replica.ansatz import Ansatz
@@ -91,8 +92,16 @@ class Layout:
         self.multiplicities = list(self.ansatz.multiplicities)
         self.remaining = {sp.Symbol(f"left_{k}"): self._norm_of(k) - sp.Symbol(k) for k in self._free_pivots()}
         self.covariance = Conditioning(free_entropy, self.overlaps, self.remaining)
-        self.definitions = Definitions("", {**self.remaining, **self._variances(), **self.covariance.definitions})
+        self.shift = Shift({} if self.discrete else self._origins())
+        known = {**self.remaining, **self.shift.definitions, **self._variances(), **self.covariance.definitions}
+        self.definitions = Definitions("", known)
         self.constraint = self._constraint_parameters()
+
+    def _origins(self) -> dict[str, sp.Expr]:
+        """Where free overlaps without a pivot are measured from."""
+        pivots = {k: self.f.pivots[k] for k in self._free_pivots()}
+        cross = [k for k in self.free if k not in pivots]
+        return {} if self._norms() else origins(pivots, cross, {*self.ansatz.imposed, *self.given})
 
     def _variances(self) -> dict[sp.Symbol, sp.Expr]:
         """Pivots with a name of their own, as functions of the overlaps."""
@@ -125,7 +134,7 @@ class Layout:
 
     def _constraint_parameters(self) -> list[str]:
         order = {*self.overlaps, *self.conjugates, *self.multiplicities, "alpha"}
-        order |= {symbol.name for symbol in self.remaining}
+        order |= {symbol.name for symbol in (*self.remaining, *self.shift.definitions)}
         exprs = [self.f.energetic, *self.f.energetic_pairs.values()]
         symbols = {s.name for e in exprs for s in self.definitions.expand(e).free_symbols}
         return sorted(symbols - order)
@@ -137,8 +146,8 @@ class Layout:
 
     @property
     def _conditioning(self) -> list[str]:
-        """Pivots, and what is left to 1: known to a solver without cancellation."""
-        return [*self.pivot_variances, *(symbol.name for symbol in self.remaining)]
+        """Pivots, what is left to 1, and offsets: known to a solver without cancellation."""
+        return [*self.pivot_variances, *(symbol.name for symbol in (*self.remaining, *self.shift.definitions))]
 
     @property
     def pivot_variances(self) -> list[str]:
@@ -175,6 +184,7 @@ class Layout:
             "reference": self.ansatz.reference,
             "multiplicities": self.multiplicities,
             "constraint": self.constraint,
+            "offsets": list(self.shift.table),
             "prefixes": dict(self.ansatz.prefixes),
             "norm_of": {k: str(norm) for k in self._free_pivots() if (norm := self._norm_of(k)) != 1},
             "norms": self._norms(),
@@ -230,6 +240,7 @@ class Layout:
         n, k = len(self.active), len(self.unknown)
         scalars = dict.fromkeys(("free_entropy", "scale", "energetic", "noise", "orientation"), 1)
         of_overlaps = {"overlaps": n, "left": n, "pivots": len(self._free_pivots()), "conjugates": n, "pairs": n}
+        of_overlaps["offsets"] = len(self.shift.table)
         return {**scalars, **of_overlaps, "residuals": k, "relative": k, "chain": k * k, "jacobian": k * k}
 
     def constants(self) -> dict[str, object]:
@@ -245,6 +256,7 @@ class Layout:
             "given_conjugates": len(self.given),
             "tail": len(self.multiplicities),
             "constraint": len(self.constraint),
+            "origins": len(self.free),
         }
         places = {
             "FREE_AT": [self.active.index(k) for k in self.free],
@@ -254,6 +266,7 @@ class Layout:
             "NORM_AT": [self.free.index(k) for k in norms],
             "PIVOT_NORM": [self.free.index(norm_of[k]) if norm_of[k] in norms else -1 for k in pivots],
             "OWN_AT": [pivots.index(k) for k in own],
+            "OFFSET_AT": [self.free.index(k) for k in self.shift.table],
         }
         counted = ("imposed", "given", "tail", "constraint")
         return {
@@ -262,6 +275,7 @@ class Layout:
             "N_FREE": len(self.free),
             "N_PIVOTS": len(pivots),
             "N_OWN": len(own),
+            "N_OFFSETS": len(self.shift.table),
             "N_UNKNOWN": len(self.unknown),
             "N_NORMS": len(norms),
             **{f"N_{name.upper()}": size for name, size in parameters.items() if name in counted},
@@ -307,6 +321,7 @@ class Layout:
                 "interaction", self.all_parameters, [self.f.interaction, *(self.f.weight_of[k] for k in self.active)]
             ),
             self._writer("pivots", self.overlaps, self._pivots()),
+            self._writer("origins", self.overlaps, list(self.shift.table.values())),
             *self._limit(),
             *self._sat_limit(),
             *self._multiplicities(),
@@ -387,7 +402,7 @@ class Layout:
             if isinstance(pivot.variance, sp.Symbol) and pivot.variance != q:
                 numerator = sp.factor(sp.cancel(numerator.subs(q, pivot.explained + pivot.variance)))
             term = numerator / denominator
-        return term
+        return self.shift(term, *map(sp.Symbol, self.pivot_variances))
 
     def _weights_jacobian(self, pairs: list[sp.Expr]) -> list[sp.Expr]:
         if self.discrete:
@@ -402,8 +417,9 @@ class Layout:
         outputs = []
         for name in self._free_pivots():
             pivot = self.f.pivots[name]
-            outputs += [pivot.explained, pivot.left]
-            outputs += [self._total(pivot.explained, v) for v in self.free]
+            explained = self.shift(pivot.explained)
+            outputs += [explained, self.shift(pivot.left)]
+            outputs += [self._total(explained, v) for v in self.free]
         return outputs
 
     def _writer(self, name: str, parameters: list[str], outputs: list[sp.Expr]) -> KernelWriter:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from types import ModuleType
 from typing import Any
@@ -32,14 +32,15 @@ _SMALLEST_NORM = 1e-12
 class Place:
     """The overlaps at some coordinates.
 
-    ``pivots`` and ``remaining`` (what is left to 1) are free of cancellation; ``chain`` is the derivative of the unknowns
-    (free overlaps, imposed conjugates) in the coordinates.
+    ``pivots``, ``remaining`` (what is left to 1) and ``offsets`` (of overlaps that are measured from an origin) are free of
+    cancellation; ``chain`` is the derivative of the unknowns (free overlaps, imposed conjugates) in the coordinates.
     """
 
     overlaps: dict[str, float]
     pivots: dict[str, float]
     remaining: dict[str, float]
     chain: Vector
+    offsets: dict[str, float] = field(default_factory=dict)
 
 
 class State:
@@ -153,6 +154,7 @@ class Shape:
         self.norm_of: dict[str, str] = meta["norm_of"]
         self.norms: list[str] = meta["norms"]
         self.imposed_norms: dict[str, list[str]] = meta["imposed_norms"]
+        self.offsets: list[str] = meta["offsets"]
         self.conjugates = [conjugate(k) for k in self.active]
         self.unknown = self.free + ([conjugate(k) for k in self.imposed] if self.discrete else [])
         self.index = {name: i for i, name in enumerate(self.active)}
@@ -165,8 +167,8 @@ class Shape:
 
     def place(self, record: Vector) -> Place:
         """The overlaps in a record."""
-        overlaps, left, pivots, chain = (
-            record[slice(*self.sections[name])] for name in ("overlaps", "left", "pivots", "chain")
+        overlaps, left, pivots, chain, offsets = (
+            record[slice(*self.sections[name])] for name in ("overlaps", "left", "pivots", "chain", "offsets")
         )
         remaining = dict(zip(self.active, left.tolist(), strict=True))
         return Place(
@@ -174,6 +176,7 @@ class Shape:
             dict(zip(self.pivots, pivots.tolist(), strict=True)),
             {k: value for k, value in remaining.items() if k in self.pivots or k in self.imposed},
             chain.reshape(len(self.unknown), len(self.unknown)),
+            dict(zip(self.offsets, offsets.tolist(), strict=True)),
         )
 
 
@@ -207,7 +210,9 @@ class Problem:
         self._given_overlaps = [given[k] for k in shape.given]
         self._given_conjugates = [given[conjugate(k)] for k in shape.given]
         fixed = [self.alpha, *self._imposed(), *self._given_overlaps, *self._given_conjugates]
-        self._fixed = np.array([*fixed, *self._tail, *self._constraint])
+        self._origin = self._origins(parameters)
+        origins = [self._origin.get(k, 0.0) for k in self.free]
+        self._fixed = np.array([*fixed, *self._tail, *self._constraint, *origins])
 
     def _imposed(self) -> list[float]:
         """Imposed overlaps (without what a free norm adds), their rooms, and how norms and they move together."""
@@ -255,12 +260,13 @@ class Problem:
         return [*(conjugates[conjugate(k)] for k in self.active), *self._given_conjugates, *self._tail]
 
     def _overlap_arguments(self, place: Place) -> list[float]:
-        """Overlaps, pivots that are arguments of their own, and what is left to 1."""
+        """Overlaps, pivots that are arguments of their own, what is left to 1, and offsets."""
         return [
             *(place.overlaps[k] for k in self.active),
             *self._given_overlaps,
             *(place.pivots[k] for k in self.shape.own_pivots),
             *(place.remaining[k] for k in self.pivots),
+            *(place.offsets[k] for k in self.shape.offsets),
         ]
 
     def raw_place(self, overlaps: Mapping[str, float]) -> Place:
@@ -268,7 +274,17 @@ class Problem:
         table = self._pivot_table(overlaps)
         pivots = {k: overlaps[k] - table[i][0] for i, k in enumerate(self.pivots)}
         remaining = {k: overlaps.get(self.shape.norm_of.get(k, ""), 1.0) - overlaps[k] for k in self.pivots}
-        return Place(dict(overlaps), pivots, remaining, np.eye(len(self.unknown)))
+        offsets = {k: overlaps[k] - origin for k, origin in self._origins(overlaps).items()}
+        return Place(dict(overlaps), pivots, remaining, np.eye(len(self.unknown)), offsets)
+
+    def _origins(self, overlaps: Mapping[str, float]) -> dict[str, float]:
+        """Where the overlaps that have an origin are measured from, at these imposed and given overlaps."""
+        names = self.shape.offsets
+        if not names:
+            return {}
+        given = (overlaps.get(k, value) for k, value in zip(self.shape.given, self._given_overlaps, strict=True))
+        arguments = [*(overlaps.get(k, 0.0) for k in self.active), *given]
+        return dict(zip(names, self.call("origins", arguments, len(names), _PLAIN).tolist(), strict=True))
 
     def _pivot_table(self, overlaps: Mapping[str, float]) -> list[tuple[float, float, list[float]]]:
         """For every pivot: explained variance, what is left, gradient of the explained in the free overlaps."""
@@ -282,7 +298,8 @@ class Problem:
 
     def explained_gradient(self, x: Vector) -> Vector:
         """Gradient, in the free overlaps, of the variance that the pivots find already explained."""
-        overlaps = self.impose(dict(zip(self.free, x.tolist(), strict=True)))
+        measured = zip(self.free, x.tolist(), strict=True)
+        overlaps = self.impose({k: self._origin.get(k, 0.0) + value for k, value in measured})
         return np.sum([gradient for _, _, gradient in self._pivot_table(overlaps)], axis=0)
 
     def place(self, x: Vector) -> Place | None:
@@ -309,6 +326,7 @@ class Problem:
         norms = {k: values[k] for k in self.shape.norms}
         overlaps = self.impose(norms) | {k: values[k] for k in (*self.active, *self.meta["given"]) if k in values}
         table = dict(zip(self.pivots, self._pivot_table(overlaps), strict=True))
+        origins = self._origins(overlaps)
         x = []
         for name in self.free:
             if name in self.pivots:
@@ -318,7 +336,7 @@ class Problem:
             elif name in self.shape.norms:
                 x.append(math.log(max(overlaps[name], _SMALLEST_NORM)))
             else:
-                x.append(overlaps[name])
+                x.append(overlaps[name] - origins.get(name, 0.0))
         if self.discrete:
             x += [values[conjugate(k)] for k in self.imposed]
         return np.array(x)

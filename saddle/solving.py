@@ -29,6 +29,8 @@ DEFAULT_TOLERANCE = 1e-12
 _FIXED_POINT_STEPS = (2, 4, 16, 64)
 _SINGULAR = 1e-4
 """Singularity below which a branch ends: it is at most 2e-6 at ends found in steps of 1e-7, at least 8e-4 elsewhere."""
+_NO_VOLUME = 1e-3
+"""What an overlap has left to 1 where its replicas freeze; followed to the end of a branch it is below 1e-4."""
 _SCOUTING_STEPS = (2, 10)
 _ZERO_ENTROPY = 1e-9
 _SMALL_LOAD = 0.1
@@ -266,8 +268,10 @@ def _along_branch(
         return finished(setting, problem_at(values["distance"]), values, reference, state, steps, tolerance)
     if below is None and above is None:
         return not_converged(setting, values, failed, tolerance)
-    # An iteration that stops on a regular branch is a failure of ours, not the end of the branch.
-    if stuck := [side for side in (below, above) if side is not None and side.state.singularity > _SINGULAR]:
+    # An iteration that stops on a regular branch is a failure of ours, not the end of the branch; where the probes of
+    # continuous weights have no volume left, the branch ends although it is regular in its coordinates.
+    sides = [side for side in (below, above) if side is not None]
+    if stuck := [side for side in sides if side.state.singularity > _SINGULAR and not _without_volume(side.state)]:
         message = f"Not converged: the branch stopped at distance {stuck[0].distance:.4g}, where it is regular."
         return without_value(setting, values, Status.NOT_CONVERGED, message, failed.iterations, tolerance)
     status, message = _where_branches_end(setting, values, below, above)
@@ -308,6 +312,12 @@ def _reference_is_inside(setting: Setting, values: Mapping[str, float]) -> bool:
     prefix = next((prefix for _, prefix in setting.ansatz.prefixes if prefix), "")
     inner = {name: values[prefix + name] for name in constraint.parameters}
     return constraint.implies(inner, {name: values[name] for name in constraint.parameters})
+
+
+def _without_volume(state: State) -> bool:
+    """Whether an overlap of the probes is as good as 1 while its conjugate diverges."""
+    largest = max(map(abs, state.conjugates.values()))
+    return min(state.place.remaining[name] for name in state.pivots) < _NO_VOLUME and largest > 1.0 / _NO_VOLUME
 
 
 def _how_it_ends(state: State) -> str:
