@@ -3,7 +3,7 @@ r"""The limit of infinitely many replicas in a group: Laplace's method on a deri
 A group of ``y`` replicas sits in a cluster; let ``q1`` be their overlap and ``q0`` that of replicas of different clusters.
 As :math:`y \to \infty` the two coalesce, and so do their conjugates:
 
-.. math:: q_0 = q_1 - C/y, \qquad \hat q_0 = \hat q_1 - B/y .
+.. math:: q_0 = q_1 - C/y, \qquad \hat q_1 = \hat q_0 + B/y .
 
 The variances of the cluster's Gaussian variables are then of order :math:`1/y`, so that each average over ``y`` replicas
 becomes a maximum (:mod:`replica.maximum`) and the free entropy a series :math:`\Phi = y \phi + \Sigma + O(1/y)`.  Both
@@ -54,7 +54,7 @@ class InfiniteLimit:
     multiplicity : str
         What went to infinity.
     shifts : mapping
-        Name of an overlap or conjugate between clusters -> (what it tends to, symbol of the coefficient of minus 1/y).
+        Name of an overlap or conjugate -> (what it tends to, symbol of its distance from that in units of 1/y).
     interaction, entropic, energetic : Series
         The terms of both orders; the third times the load.
     unknowns, imposed : tuple of str
@@ -124,11 +124,16 @@ class _Pass:
             )
         self.shifts = self._coalescing()
         self.substitution = {
-            sp.Symbol(name): sp.Symbol(limit) - EPSILON * sp.Symbol(shift) for name, (limit, shift) in self.shifts.items()
+            sp.Symbol(name): sp.Symbol(limit) + _sign(name) * EPSILON * sp.Symbol(shift)
+            for name, (limit, shift) in self.shifts.items()
         }
 
     def _coalescing(self) -> dict[str, tuple[str, str]]:
-        """Overlaps between clusters that tend to those inside, with the names of their shifts."""
+        """What tends to what, with the name of the shift: overlaps between clusters to those inside, conjugates reversed.
+
+        The conjugate between clusters is the variance of a variable outside of all logarithms; keeping it as it is leaves
+        the next order without terms that cancel.
+        """
         parent, cluster, species = self._cluster()
         overlaps = self.derivation.overlaps
         inside, between = (overlaps.get((node.name, species, species)) for node in (cluster, parent))
@@ -139,7 +144,7 @@ class _Pass:
             )
         discrete = self.derivation.model.weights.discrete
         shifts = {between.name: (inside.name, "C")}
-        return shifts | ({conjugate(between.name): (conjugate(inside.name), "B")} if discrete else {})
+        return shifts | ({conjugate(inside.name): (conjugate(between.name), "B")} if discrete else {})
 
     def _cluster(self) -> tuple[Node, Node, str]:
         """The group of ``y`` replicas: its parent, its node, its species."""
@@ -259,6 +264,11 @@ def _with_unknowns(limit: InfiniteLimit) -> InfiniteLimit:
     names = [limit.shifts[name][1] if name in limit.shifts else name for name in names]
     free = {symbol.name for symbol in limit.leading.free_symbols}
     return replace(limit, unknowns=tuple(name for name in names if name in free and name not in limit.imposed))
+
+
+def _sign(name: str) -> int:
+    """Overlaps approach their limit from below, conjugates from above."""
+    return 1 if name.endswith("hat") else -1
 
 
 def _scaled(term: sp.Expr) -> sp.Expr:

@@ -167,6 +167,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _row(point: Result, row: dict[str, object]) -> dict[str, object]:
+    row = {**row, **{name: _parameter(value) for name, value in point.parameters.items()}}
     if not point.status.is_answer:  # a failure keeps what one needs to understand it
         steps = [
             {"step": i.step, "residual": i.residual, "damping": i.damping, "method": i.method} for i in point.iterations
@@ -175,12 +176,17 @@ def _row(point: Result, row: dict[str, object]) -> dict[str, object]:
     return row
 
 
-def _parameters(points: tuple[Result, ...]) -> dict[str, float | list[float]]:
+def _parameter(value: float) -> float | str:
+    """A parameter as JSON has it: infinity, which a number of replicas may be, as a word."""
+    return "inf" if value == math.inf else value
+
+
+def _parameters(points: tuple[Result, ...]) -> dict[str, object]:
     """Each parameter as resolved: a number, or the list of its different values in order."""
-    found: dict[str, dict[float, None]] = {}
+    found: dict[str, dict[float | str, None]] = {}
     for point in points:
         for name, value in point.parameters.items():
-            found.setdefault(name, {})[value] = None
+            found.setdefault(name, {})[_parameter(value)] = None
     return {name: next(iter(seen)) if len(seen) == 1 else list(seen) for name, seen in found.items()}
 
 

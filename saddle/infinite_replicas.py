@@ -22,7 +22,7 @@ from saddle.results import Iteration, Status
 from saddle.setting import Setting
 
 Vector = np.ndarray
-_RULES = (Rule(0.06), Rule(0.03, 16.0), Rule(0.015, 32.0), Rule(0.008, 64.0), Rule(0.004, 128.0), Rule(0.002, 256.0))
+_RULES = (Rule(0.06), Rule(0.03, 16.0), Rule(0.015, 32.0), Rule(0.008, 64.0), Rule(0.004, 128.0))
 """Finer and wider rules: the larger the shift of an overlap beside what it leaves to 1, the sharper the integrand."""
 _SHARP, _TINY = 3e-13, 1e-200
 """Relative difference to a refined rule at which a rule is fine enough."""
@@ -36,8 +36,9 @@ _SHORTEST_DAMPING = 1e-4
 _LONGEST = 50.0
 _FIELD = 1e-3
 """Conjugate of an imposed overlap with an anchor at which a branch starts: small, but enough to break its symmetry."""
-_FIRST_STEP, _SHORTEST_STEP, _LARGEST_CHANGE, _MOST_STEPS = 0.05, 1e-5, 1.0, 200
-_MOST_ITERATIONS = 600
+_FIRST_STEP, _SHORTEST_STEP, _LARGEST_CHANGE, _MOST_STEPS = 0.05, 1e-4, 1.0, 200
+_MOST_ITERATIONS = 500
+_SINGULAR = 1e-4
 
 
 @dataclass(frozen=True)
@@ -227,6 +228,14 @@ class InfiniteProblem:
         m = len(self.unknowns)
         return float(np.sign(np.linalg.det(here.hessian[:m, :m])))
 
+    def singularity(self, values: Mapping[str, float], here: Terms) -> float:
+        """Smallest singular value of the Hessian with normalised rows and columns: 0 where the branch folds."""
+        m = len(self.unknowns)
+        matrix = here.hessian[:m, :m] * self.stretch(values)
+        matrix = matrix / np.maximum(np.linalg.norm(matrix, axis=1), np.finfo(float).tiny)[:, None]
+        matrix = matrix / np.maximum(np.linalg.norm(matrix, axis=0), np.finfo(float).tiny)
+        return float(np.linalg.svd(matrix, compute_uv=False)[-1])
+
     def start(self, tolerance: float) -> dict[str, float] | None:
         """The replica-symmetric point in these variables, and the imposed overlap at which it is a solution."""
         from saddle.solving import solve_point
@@ -249,12 +258,12 @@ class InfiniteProblem:
 
     def follow(
         self, start: Mapping[str, float], target: float, tolerance: float
-    ) -> tuple[dict[str, float] | None, Terms | None, list[Iteration], float]:
-        """The branch from ``start`` to the imposed overlap ``target``: values there (None if it ends before), and where."""
+    ) -> tuple[dict[str, float] | None, Terms | None, list[Iteration]]:
+        """The branch from ``start`` towards the imposed overlap ``target``: the values at which it got to (None: nowhere)."""
         (name,) = self.imposed
         values, here, log = self.newton(start, tolerance)
         if values is None or here is None:
-            return None, here, log, math.nan
+            return None, here, log
         step, sign = math.copysign(_FIRST_STEP, target - values[name]), self.orientation(here)
         for _ in range(_MOST_STEPS):
             if len(log) > _MOST_ITERATIONS:
@@ -276,7 +285,7 @@ class InfiniteProblem:
                 values, here, step = found, terms, step * 1.6
             else:
                 step /= 2
-        return (values if values[name] == target else None), here, log, values[name]
+        return values, here, log
 
 
 def solve_infinite(
@@ -292,17 +301,28 @@ def solve_infinite(
         origin = problem.start(tolerance)
         if origin is None:
             return _nothing(problem, Status.NOT_CONVERGED, "Not converged: the replica-symmetric point was not found.", log)
-        values, here, steps, end = problem.follow(origin, overlap, tolerance)
+        values, here, steps = problem.follow(origin, overlap, tolerance)
         log += steps
-        if values is None and math.isfinite(end):
-            message = f"No saddle: the branch ends at overlap {end:.6g}, distance {(1 - end) / 2:.6g}."
-            return _nothing(problem, Status.BRANCH_END, message, log)
+        if values is not None and here is not None and values[name] != overlap:
+            return _cut_off(problem, values, here, log)
     if values is not None and problem.sharpen(values):
         values, here, steps = problem.newton(values, tolerance)
         log += steps
     if values is None or here is None:
         return _nothing(problem, Status.NOT_CONVERGED, "Not converged: Newton's method failed along the branch.", log)
     return _finished(problem, values, here, log)
+
+
+def _cut_off(
+    problem: InfiniteProblem, values: Mapping[str, float], here: Terms, log: list[Iteration]
+) -> InfinitePoint:
+    """The answer where the branch was not followed to the end: it folds, or its numbers leave double precision."""
+    (name,) = problem.imposed
+    where = f"overlap {values[name]:.6g} (distance {(1.0 - values[name]) / 2:.6g})"
+    if problem.singularity(values, here) < _SINGULAR:
+        return _nothing(problem, Status.BRANCH_END, f"No saddle: the branch ends in a fold at {where}.", log)
+    message = f"Not converged: the branch could be followed to {where}; beyond, its shifts leave double precision."
+    return _nothing(problem, Status.NOT_CONVERGED, message, log)
 
 
 def _finished(

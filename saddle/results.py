@@ -119,8 +119,9 @@ class SaddlePoint:
 
     @property
     def value(self) -> float:
-        """The free entropy (the number this result is about)."""
-        return self.free_entropy
+        """The number this result is about: the free entropy, or the local entropy of infinitely many replicas."""
+        local = self.observables.get("local_entropy")
+        return local if math.isnan(self.free_entropy) and isinstance(local, float) else self.free_entropy
 
     def __getitem__(self, name: str) -> Number:
         row = self.row()

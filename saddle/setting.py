@@ -107,7 +107,7 @@ class Setting:
                         "give a number below the maximal margin."
                     )
                 value = maximal_margin(self.model, values["alpha"], tolerance)
-            values[name] = _number(name, value)
+            values[name] = math.inf if name in self._countable and value in (math.inf, "inf") else _number(name, value)
         _check_domain(values)
         self._check_multiplicities(values)
         for name in getattr(self.model.constraint, "positive", ()):
@@ -115,6 +115,11 @@ class Setting:
             if bad := [p + name for p in prefixes if p + name in values and not values[p + name] > 0.0]:
                 raise InputError(f"{bad[0]} = {values[bad[0]]:g} must be positive for {self.model.name}.")
         return values
+
+    @property
+    def _countable(self) -> tuple[str, ...]:
+        """Multiplicities that may be infinite: those that are not extremised."""
+        return tuple(name for name in self.ansatz.multiplicities if name not in self.ansatz.extremised)
 
     def _check_multiplicities(self, values: Mapping[str, float]) -> None:
         for name in self.ansatz.multiplicities:

@@ -18,6 +18,7 @@ from replica.errors import InputError
 from saddle.branch import SMALLEST_DISTANCE, Side, approach
 from saddle.fold import Fold, fold_in_load
 from saddle.growing import Reached, follow_multiplicity
+from saddle.infinite_point import infinite_point, is_infinite
 from saddle.newton import Attempt, FixedPoint, newton
 from saddle.outcome import finished, not_converged, without_value
 from saddle.problem import Problem, State
@@ -148,6 +149,8 @@ def solve_point(
     tolerance: float,
 ) -> SaddlePoint:
     """Solve at resolved parameters: reference, start or cold start, branch, errors."""
+    if is_infinite(setting, values):
+        return infinite_point(setting, values, start, tolerance)
     reference = reference_point(setting, values, tolerance)
     if reference is not None and not reference.converged:
         return without_value(setting, values, Status.NOT_CONVERGED, f"The reference: {reference.message}", (), tolerance)

@@ -27,7 +27,7 @@ def csv_text(curve: Curve) -> str:
 
 
 def _csv_cell(value: object) -> str:
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+    if value is None or (isinstance(value, float) and (math.isnan(value) or value == -math.inf)):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
