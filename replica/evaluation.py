@@ -16,6 +16,8 @@ import mpmath
 import sympy as sp
 
 from replica.expr import Average, SiteSum, Step, slope_and_rest
+from replica.maximum import AtMaximum, Maximum
+from replica.maximum_evaluation import evaluator as maximum_evaluator
 from replica.passes import has_edges, linear_arguments
 from replica.pieces import BARE
 
@@ -158,7 +160,7 @@ def _compile(expr: sp.Expr, rule: OracleRule) -> Evaluator:
     plain = expr.xreplace(names)
     symbols = sorted(plain.free_symbols - set(names.values()), key=lambda s: s.name)
     function = sp.lambdify([*symbols, *names.values()], plain, modules=[_MODULE, "mpmath"], cse=True)
-    inner = [_average(node, rule) if isinstance(node, Average) else _site_sum(node, rule) for node in nodes]
+    inner = [_bound(node, rule) for node in nodes]
 
     def run(environment: Environment) -> Any:
         return function(*(environment[s] for s in symbols), *(f(environment) for f in inner))
@@ -166,8 +168,15 @@ def _compile(expr: sp.Expr, rule: OracleRule) -> Evaluator:
     return run
 
 
+def _bound(node: sp.Expr, rule: OracleRule) -> Evaluator:
+    """The evaluator of a node with a variable of its own."""
+    if isinstance(node, (AtMaximum, Maximum)):
+        return maximum_evaluator(node, lambda inner: _compile(inner, rule))
+    return _average(node, rule) if isinstance(node, Average) else _site_sum(node, rule)
+
+
 def _outermost(expr: sp.Expr) -> list[sp.Expr]:
-    if isinstance(expr, (Average, SiteSum)):
+    if isinstance(expr, (Average, AtMaximum, Maximum, SiteSum)):
         return [expr]
     found: dict[sp.Expr, None] = {}
     for arg in expr.args:

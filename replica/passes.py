@@ -19,6 +19,8 @@ r"""Passes over averages: fewer integrals, and factors where a quadrature wants 
 
 from __future__ import annotations
 
+import itertools
+
 import sympy as sp
 
 from replica.expr import (
@@ -262,6 +264,11 @@ def _collect(
                 _, tilts, known = found.get(key, (spread, False, sp.Integer(1)))
                 tilts = tilts or (isinstance(node, H) and not inner)
                 found[key] = (spread, tilts, known if power == 1 or not inner else power)
+        return
+    if isinstance(node, (AtMaximum, Maximum)) and node.site is not None:
+        site, values = node.site
+        for argument, value in itertools.product(node.args[: node.FIRST + 1], values):
+            _collect(argument.xreplace({site: value}), z, [*inner, node], power, found)
         return
     if isinstance(node, (Average, AtMaximum, Maximum)):
         inner = [*inner, node]
