@@ -82,8 +82,36 @@ class InfiniteLimit:
         return self.interaction.next + self.entropic.next + sp.Symbol("alpha") * self.energetic.next
 
     def saddle_equations(self) -> tuple[sp.Eq, ...]:
-        """Return the conditions that the leading term is stationary in its unknowns."""
-        return tuple(sp.Eq(sp.diff(self.leading, sp.Symbol(name)), 0, evaluate=False) for name in self.unknowns)
+        """Return the conditions that the leading term is stationary, each solved for what the interaction is linear in."""
+        return tuple(_solved(sp.diff(self.leading, s), sp.diff(self.interaction.leading, s), self) for s in self._symbols)
+
+    @property
+    def _symbols(self) -> list[sp.Symbol]:
+        return [sp.Symbol(name) for name in self.unknowns]
+
+    def latex(self) -> str:
+        """Return the limit and its saddle equations as LaTeX."""
+        from replica.infinite_page import document
+
+        return document(self, latex=True)
+
+    def text(self) -> str:
+        """Return the limit and its saddle equations as text for a terminal."""
+        from replica.infinite_page import document
+
+        return document(self, latex=False)
+
+
+def _solved(gradient: sp.Expr, linear: sp.Expr, limit: InfiniteLimit) -> sp.Eq:
+    """A condition ``gradient = 0`` solved for one symbol of its linear part: a shift before a conjugate or an overlap."""
+    shifts = [sp.Symbol(shift) for _, shift in limit.shifts.values()]
+    candidates = sorted(linear.free_symbols, key=lambda s: (s not in shifts, str(s)))
+    if not candidates or sp.diff(linear, candidates[0]).free_symbols:
+        return sp.Eq(gradient, 0, evaluate=False)
+    rate = sp.diff(linear, candidates[0])
+    right = sp.expand(candidates[0] - gradient / rate, func=False)
+    right = right.replace(lambda e: isinstance(e, AtMaximum), lambda e: AtMaximum(sp.factor(e.value), *e.problem))
+    return sp.Eq(candidates[0], right, evaluate=False)
 
 
 def infinite_limit(target: FreeEntropy | tuple[Model | str, Ansatz | str]) -> InfiniteLimit:
@@ -119,8 +147,8 @@ class _Pass:
         self.y = sp.Symbol(self.ansatz.multiplicities[0])
         if self.ansatz.free_species() and not derivation.model.weights.discrete:
             raise UnsupportedAnsatz(
-                f"For {self.y} -> infinity and {derivation.model.weights.name} weights a reference sits in the centre of its "
-                "replicas, whose mutual overlap is its square: impose that overlap instead, with local-entropy."
+                f"For {self.y} -> infinity and {derivation.model.weights.name} weights a reference sits in the centre of "
+                "its replicas, whose mutual overlap is its square: impose that overlap instead, with local-entropy."
             )
         self.shifts = self._coalescing()
         self.substitution = {
@@ -139,8 +167,8 @@ class _Pass:
         inside, between = (overlaps.get((node.name, species, species)) for node in (cluster, parent))
         if inside is None or between is None:
             raise UnsupportedAnsatz(
-                f"For {self.y} -> infinity the ansatz {self.ansatz.name} needs an overlap between clusters that tends to the "
-                f"one inside them; for {self.derivation.model.name} it has none."
+                f"For {self.y} -> infinity the ansatz {self.ansatz.name} needs an overlap between clusters that tends to "
+                f"the one inside them; for {self.derivation.model.name} it has none."
             )
         discrete = self.derivation.model.weights.discrete
         shifts = {between.name: (inside.name, "C")}

@@ -59,6 +59,13 @@ class LatexWriter(Writer):
     def expectation(self, name: Name) -> str:
         return rf"\mathbb{{E}}_{{{name.latex()}}}"
 
+    def maximum(self, names: list[Name]) -> str:
+        return rf"\max_{{{', '.join(name.latex() for name in names)}}} "
+
+    def at_maximum(self, names: list[Name]) -> str:
+        starred = ", ".join(f"{name.latex()} = {name.latex('*')}" for name in names)
+        return rf"_{{{starred}}}"
+
     def site_sum(self, name: Name, values: sp.Tuple) -> str:
         if set(values) == {-1, 1}:
             return rf"\sum_{{{name.latex()} = \pm 1}} "
@@ -131,6 +138,12 @@ class TextWriter(Writer):
 
     def expectation(self, name: Name) -> str:
         return f"E_{name.text()}"
+
+    def maximum(self, names: list[Name]) -> str:
+        return f"max_{{{', '.join(name.text() for name in names)}}} "
+
+    def at_maximum(self, names: list[Name]) -> str:
+        return f"_{{{', '.join(f'{name.text()}*' for name in names)}}}"
 
     def site_sum(self, name: Name, values: sp.Tuple) -> str:
         inside = "±1" if set(values) == {-1, 1} else "{" + ", ".join(map(str, values)) + "}"

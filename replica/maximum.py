@@ -105,7 +105,8 @@ class AtMaximum(_OfMaximum):
             return value
         if not site and (v == 0 or not body.has(z)):
             return value.subs(z, 0)
-        return sp.Expr.__new__(cls, value, body, z, v, *site)
+        constant, dependent = value.as_independent(z, *site[:1], as_Add=False)
+        return constant * sp.Expr.__new__(cls, dependent, body, z, v, *site)
 
     @property
     def value(self) -> sp.Expr:

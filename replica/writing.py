@@ -14,12 +14,16 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from replica.expr import Average, Delta, H, Log2Cosh, LogH, Mills, MillsExcess, SiteSum, Step, TwoCosh
+from replica.maximum import AtMaximum, Maximum
 from replica.notation import Name, Notation
 from replica.pieces import BARE, SMOOTH, edge_count
 from replica.pieces import Pieces as Smoothed
 from replica.piecewise_words import written_out
 
 SPECIAL_FORMS = (H, LogH, Mills, MillsExcess, TwoCosh, Log2Cosh, Step, Delta, sp.tanh, sp.exp, *SMOOTH, *BARE)
+
+
+BINDERS = (Average, SiteSum, Maximum, AtMaximum)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,12 @@ class Writer(ABC):
             return self._grouped(written_out(expr), depth)
         if isinstance(expr, Average):
             return self._average(expr, depth)
+        if isinstance(expr, Maximum):
+            cost = expr.variable**2 / (2 * expr.variance)
+            return self._bracketed(self.maximum(self._bound_names(expr)), expr.body - cost, depth)
+        if isinstance(expr, AtMaximum):
+            *pieces, last = self._bracketed("", expr.value, depth)
+            return [*pieces, Piece(last.text + self.at_maximum(self._bound_names(expr)), last.depth)]
         if isinstance(expr, SiteSum):
             front = self.site_sum(self.notation.name(expr.variable), expr.values)
             return [Piece(front, depth), *self._grouped(expr.body, depth)]
@@ -88,6 +98,10 @@ class Writer(ABC):
         if isinstance(expr, sp.Mul) or (isinstance(expr, sp.Pow) and expr.exp.could_extract_minus_sign()):
             return self._product(expr, depth)
         return [Piece(self._atom(expr))]
+
+    def _bound_names(self, expr: Maximum | AtMaximum) -> list[Name]:
+        """The variables that a maximum runs over."""
+        return [self.symbol(s) for s in (expr.variable, *(expr.site[:1] if expr.site else ()))]
 
     def _sum(self, expr: sp.Expr, depth: int) -> Pieces:
         pieces: Pieces = []
@@ -109,7 +123,7 @@ class Writer(ABC):
 
     def terms(self, expr: sp.Expr) -> list[sp.Expr]:
         """The terms of a sum as a reader would collect and order them."""
-        heavy = [term for term in expr.args if term.has(Average, SiteSum, sp.log, *SPECIAL_FORMS)]
+        heavy = [term for term in expr.args if term.has(*BINDERS, sp.log, *SPECIAL_FORMS)]
         light = [term for term in expr.args if term not in heavy]
         plain = self._collected(sp.Add(*light)) if len(light) > 1 else light
         ordered = sorted([*plain, *heavy], key=self._place)
@@ -145,7 +159,7 @@ class Writer(ABC):
         return list(best.args)
 
     def _place(self, term: sp.Expr) -> tuple[object, ...]:
-        heavy = term.has(Average, SiteSum, sp.log)
+        heavy = term.has(*BINDERS, sp.log)
         bound = {a.variable for a in term.atoms(Average, SiteSum)}
         ranks = sorted((self.notation.rank(s) for s in term.free_symbols - bound), reverse=True)
         single = 0 if term.is_number else 1
@@ -165,7 +179,7 @@ class Writer(ABC):
             else:
                 pieces.append(Piece(quotient))
         elif numerator:
-            pieces.append(Piece(self._row(numerator)))
+            pieces.append(Piece(self._row(numerator, followed=bool(averages))))
         for place, factor in enumerate(averages):
             inner = _glued(self._grouped(factor, depth)) if not pieces else self._grouped(factor, depth + 1)
             if pieces:
@@ -205,19 +219,19 @@ class Writer(ABC):
                 base = -base
             if exponent.could_extract_minus_sign():
                 below.append(base**-exponent)
-            elif base.has(Average, SiteSum, sp.log):
+            elif base.has(*BINDERS, sp.log):
                 (above if quotient and base.has(Average) else after).append(base**exponent)
             elif isinstance(base, (*SPECIAL_FORMS, sp.Add)) and not special_below and _has_special(base):
                 after.append(base**exponent)
             else:
                 above.append(base**exponent)
-        after.sort(key=lambda f: (f.has(Average, SiteSum), not isinstance(f.as_base_exp()[0], (H, TwoCosh, sp.exp, Smoothed))))
+        after.sort(key=lambda f: (f.has(*BINDERS), not isinstance(f.as_base_exp()[0], (H, TwoCosh, sp.exp, Smoothed))))
         return negative, sorted(above, key=self._factor_place), sorted(below, key=self._factor_place), after
 
     def _split(self, factor: sp.Expr) -> tuple[sp.Expr, ...]:
         """A long polynomial in its factors, and fractions of multiplicities over one denominator."""
         base, exponent = factor.as_base_exp()
-        if not isinstance(base, sp.Add) or base.has(Average, SiteSum, sp.log, *SPECIAL_FORMS):
+        if not isinstance(base, sp.Add) or base.has(*BINDERS, sp.log, *SPECIAL_FORMS):
             return (factor,)
         counts = {s.name for s in base.free_symbols} <= self.notation.multiplicities
         if len(base.args) > 3 or (counts and not base.is_polynomial(*base.free_symbols)):
@@ -228,7 +242,7 @@ class Writer(ABC):
 
     def _reads_backwards(self, base: sp.Expr, negative: bool) -> bool:
         """Whether a sum is better written with the opposite sign: ``q - 1`` as ``1 - q``."""
-        if base.has(Average, SiteSum, sp.log):
+        if base.has(*BINDERS, sp.log):
             return False
         if not any(s.name in self.notation.overlaps for s in base.free_symbols):
             counts = {s.name for s in base.free_symbols} <= self.notation.multiplicities
@@ -245,15 +259,15 @@ class Writer(ABC):
         hat = isinstance(base, sp.Symbol) and self.notation.name(base).hat
         return kind, base.name != "alpha" if isinstance(base, sp.Symbol) else True, hat, rank, str(factor)
 
-    def _row(self, factors: list[sp.Expr]) -> str:
-        """Factors side by side, roots under one root sign."""
+    def _row(self, factors: list[sp.Expr], followed: bool = False) -> str:
+        """Factors side by side, roots under one root sign; ``followed`` by others."""
         if not factors:
             return "1"
         roots = [
             f.base for f in factors if isinstance(f, sp.Pow) and f.exp == sp.Rational(1, 2) and not self._is_square(f.base)
         ]
         rest = [f for f in factors if not (isinstance(f, sp.Pow) and f.base in roots and f.exp == sp.Rational(1, 2))]
-        alone = len(rest) + bool(roots) == 1
+        alone = len(rest) + bool(roots) == 1 and not followed
         texts = [self.line(f) if alone else self._factor(f) for f in rest]
         if roots:
             texts.append(self.root(self.line(roots[0]) if len(roots) == 1 else "".join(map(self._factor, roots))))
@@ -382,6 +396,14 @@ class Writer(ABC):
     @abstractmethod
     def expectation(self, name: Name) -> str:
         """The sign of a Gaussian average."""
+
+    @abstractmethod
+    def maximum(self, names: list[Name]) -> str:
+        """The sign of a maximum over these variables."""
+
+    @abstractmethod
+    def at_maximum(self, names: list[Name]) -> str:
+        """What says that these variables have their maximising values."""
 
     @abstractmethod
     def site_sum(self, name: Name, values: sp.Tuple) -> str:
