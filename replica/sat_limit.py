@@ -73,18 +73,41 @@ def sat_limit(free_entropy: FreeEntropy) -> SatLimit | None:
         return None
     saturated, name = found
     epsilon, strength = sp.Symbol("epsilon", positive=True), sp.Symbol(STRENGTH, positive=True)
-    definitions = free_entropy.definitions_object()
     small = {sp.Symbol(saturated): 1 - epsilon, sp.Symbol(name): strength * epsilon}
-    names = Definitions()
-    scaled = canonical(sp.Symbol(name) * definitions.expand(free_entropy.energetic))
-    energetic = _hard_average(scaled.subs(small), epsilon, names)
+    near, known = _near_one(free_entropy, saturated, epsilon)
+    if any(value.is_infinite for value in known.values()):
+        return None
+    # covariances at other overlaps keep their names, so that a solver knows what they lack to the variance of a field
+    kept = {s: e for s, e in free_entropy.definitions.items() if s in _covariances(free_entropy)}
+    rest = Definitions("", {s: e for s, e in free_entropy.definitions.items() if s not in kept})
+    names = Definitions("", {s: e for s, e in (kept | known).items() if s not in near})
+    scaled = canonical(sp.Symbol(name) * rest.expand(free_entropy.energetic))
+    energetic = _hard_average(scaled.subs(near).subs(small), epsilon, names)
     if energetic is None:
         return None
-    entropic = _without_logarithms(definitions.expand(free_entropy.entropic).subs(small) * strength * epsilon, epsilon)
+    entropic = _without_logarithms(rest.expand(free_entropy.entropic).subs(small) * strength * epsilon, epsilon)
     others = [op.symbol for op in free_entropy.order_parameters if op.symbol != saturated]
     plain = {strength: sp.Symbol(STRENGTH)}
-    table = {symbol: _at_zero(expr, epsilon).xreplace(plain) for symbol, expr in names.table.items()}
+    table = {symbol: _at_zero(expr, epsilon).xreplace(plain) for symbol, expr in names.used_by(energetic).items()}
     return SatLimit(saturated, name, (*others, STRENGTH), entropic.xreplace(plain), energetic.xreplace(plain), table)
+
+
+def _covariances(free_entropy: FreeEntropy) -> set[sp.Symbol]:
+    """The names of the covariances at all overlaps, and of the variance of a field."""
+    return {sp.Symbol(f"D_{op.symbol}") for op in free_entropy.order_parameters} | {sp.Symbol("D_1")}
+
+
+def _near_one(
+    free_entropy: FreeEntropy, name: str, epsilon: sp.Symbol
+) -> tuple[dict[sp.Symbol, sp.Expr], dict[sp.Symbol, sp.Expr]]:
+    """As :func:`replica.hard_limit.near_one`, with the variance of a field under its own name, and only the slope."""
+    near, known = near_one(free_entropy, name, epsilon)
+    variance = sp.Symbol("D_1")
+    scale = near.pop(variance, variance)
+    return (
+        {symbol: expr.subs(scale, variance) for symbol, expr in near.items()},
+        {symbol: value for symbol, value in known.items() if symbol.name == "slope_at_one"},
+    )
 
 
 def limit_replicon(free_entropy: FreeEntropy) -> sp.Expr | None:

@@ -90,13 +90,13 @@ def _last_states(line: Line, symmetric: Threshold) -> Threshold:
     if setting.kernel.META["sat_limit"] is None:
         raise InputError(f"The ansatz {setting.ansatz.name} has no limit of vanishing states to take the capacity from.")
     replicon = float(symmetric.observables["replicon"] or 0.0)
-    if symmetric.observables["stable"]:
+    problem = SatProblem(setting.kernel, {name: line.value for name in setting.kernel.META["constraint"]})
+    found = minimum(problem, setting.rule, line.tolerance, symmetric.value)
+    if found is None and symmetric.observables["stable"]:
         message = (
             "Replica symmetry is stable up to its capacity, so that the broken value is the same. " + symmetric.message
         )
         return _repeated(line, symmetric, message, _collapsed(setting.ansatz, 1.0, 1.0))
-    problem = SatProblem(setting.kernel, {name: line.value for name in setting.kernel.META["constraint"]})
-    found = minimum(problem, setting.rule, line.tolerance, symmetric.value)
     if found is None and replicon > -_NEARLY_STABLE:
         message = (
             f"Replica symmetry is broken (replicon {replicon:.1e}), but the load of the last states differs from the "
@@ -109,7 +109,7 @@ def _last_states(line: Line, symmetric: Threshold) -> Threshold:
         return _repeated(line, symmetric, message, {}, status=Status.NOT_CONVERGED, error=math.nan)
     message = (
         f"The last states disappear here, below the replica-symmetric value {symmetric.value:.10g}; the load is minimal "
-        f"with residual {found.residual:.1e}."
+        f"with residual {found.residual:.1e}. Whether the states break up further is not computed in this limit."
     )
     return line.result(
         found.load.value,
@@ -120,4 +120,5 @@ def _last_states(line: Line, symmetric: Threshold) -> Threshold:
         quadrature_error=found.quadrature_error,
         order_parameters=problem.order_parameters(found.load.coordinates),
         iterations=found.iterations,
+        observables={"replicon": None, "stable": None},
     )

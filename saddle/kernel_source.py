@@ -366,17 +366,29 @@ class Layout:
         variables = [sp.Symbol(name) for name in limit.unknowns]
         left = {sp.Symbol(f"left_{k}"): 1 - sp.Symbol(k) for k in limit.unknowns[:-1]}
         inverse = {sp.Symbol(k): 1 - sp.Symbol(f"left_{k}") for k in limit.unknowns[:-1]}
-        # what is left to 1 stands in every denominator
-        named = {symbol: expr.subs(inverse) for symbol, expr in limit.definitions.items()}
-        chain = Definitions("", {**left, **named})
+        # what is left to 1, or what a covariance lacks to the variance of a field, stands in every denominator
+        covariance = Conditioning(self.f, limit.unknowns[:-1], left)
+        own = {s: e for s, e in covariance.definitions.items() if s not in limit.definitions}
+        named = {s: covariance.definitions.get(s, covariance.through_gaps(e)) for s, e in limit.definitions.items()}
+        named = {s: e if s in covariance.definitions else e.subs(inverse) for s, e in named.items()}
+        chain = Definitions("", {**left, **own, **named})
         parts = [term.subs(inverse) for term in sp.Add.make_args(limit.entropic)]
         parts = [sp.cancel(p) if not p.has(sp.log) else p.replace(sp.log, lambda a: sp.log(sp.expand(a))) for p in parts]
         terms = [sp.Add(*parts), log_sums(canonical(limit.energetic))]
         outputs = list(terms)
         outputs += [chain.total_derivative(term, v) for term in terms for v in variables]
         outputs += [sp.diff(terms[1], sp.Symbol(c)) for c in self.constraint]
+        if self.covariance.has_error:
+            outputs += [self._covariance_response(chain, terms[1], k) for k in limit.unknowns[:-1]]
         parameters = [*limit.unknowns, *(symbol.name for symbol in left), *self.constraint]
-        return [KernelWriter("sat_limit", parameters, named, outputs)]
+        used = chain.used_by(*outputs)
+        return [KernelWriter("sat_limit", parameters, {s: e for s, e in used.items() if s.name not in parameters}, outputs)]
+
+    def _covariance_response(self, chain: Definitions, energetic: sp.Expr, name: str) -> sp.Expr:
+        """The derivative in the covariance at an overlap, which its gap lacks."""
+        covariance, gap = sp.Symbol(f"D_{name}"), sp.Symbol(f"gap_{name}")
+        free = Definitions("", {s: e for s, e in chain.table.items() if s not in (covariance, gap)})
+        return free.total_derivative(energetic, covariance) - free.total_derivative(energetic, gap)
 
     def _left(self, expr: sp.Expr) -> sp.Expr:
         """The expression through what the overlaps have left to 1, and their covariances to the variance."""

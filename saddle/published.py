@@ -127,6 +127,22 @@ def _capacity_of(model: str) -> Computation:
 
 
 @dataclass(frozen=True)
+class _CommitteeCapacity:
+    """The capacity of a tree committee with spherical weights, under an ansatz."""
+
+    activation: str
+    ansatz: str
+
+    def __call__(self, kappa: float) -> tuple[float, float]:
+        """Value and error."""
+        from saddle.capacities import capacity
+
+        found = capacity(zoo.tree_committee(self.activation, "spherical"), kappa, ansatz=self.ansatz)
+        assert isinstance(found, Threshold)
+        return found.value, found.error
+
+
+@dataclass(frozen=True)
 class _AtCapacity:
     """An order parameter of the binary perceptron where the entropy vanishes."""
 
@@ -165,6 +181,7 @@ def _tanh_four(kappa: float) -> tuple[float, float]:
 
 
 _BINARY, _SPHERICAL = "binary perceptron", "spherical perceptron"
+_ACTIVATIONS = {"ReLU": "relu", "quadratic": "quadratic", "erf(x)": "erf"}
 _COMPUTED: Mapping[tuple[str, str], Computation] = {
     ("capacity", _BINARY): _capacity_of("binary-perceptron"),
     ("q at capacity", _BINARY): _AtCapacity("q"),
@@ -172,6 +189,11 @@ _COMPUTED: Mapping[tuple[str, str], Computation] = {
     ("E tanh^4 at capacity", _BINARY): _tanh_four,
     ("capacity, RS", _SPHERICAL): _capacity_of("spherical-perceptron"),
     ("capacity, RS (upper bound for kappa < 0)", _SPHERICAL): _capacity_of("spherical-perceptron"),
+    **{
+        (f"capacity, {ansatz.upper()}", f"tree committee K=inf, {published}, spherical"): _CommitteeCapacity(name, ansatz)
+        for published, name in _ACTIVATIONS.items()
+        for ansatz in ("rs", "1rsb")
+    },
 }
 
 # What a quantity or a model needs, by how its name begins.

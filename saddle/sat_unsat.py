@@ -35,8 +35,8 @@ _ROUNDING = 64 * _EPS
 class Load:
     """The load at a point: coordinates, value, gradient of its logarithm, derivatives in the constraint's parameters.
 
-    ``noise`` is the rounding error of the value relative to it: the energetic term is a mean of logarithms that cancel
-    where the strength is small.
+    ``noise`` is the error of the value relative to it, by rounding (the energetic term is a mean of logarithms that cancel
+    where the strength is small) and by the covariance of the fields where that is a series.
     """
 
     coordinates: Vector
@@ -99,7 +99,8 @@ class SatProblem:
     def load(self, x: Vector, rule: Rule) -> Load:
         """The load at these coordinates."""
         overlap, left, strength = self._unknowns(x)
-        count = 6 + len(self._names)
+        inexact = self.meta["covariance_error"]
+        count = 6 + len(self._names) + int(inexact)
         out = self._problem.call("sat_limit", [overlap, strength, left, *self._constraint], count, rule)
         entropic, energetic = float(out[0]), float(out[1])
         value = -entropic / energetic
@@ -107,7 +108,17 @@ class SatProblem:
         # from (q0, c) to the coordinates, in which c = exp(x[1]) / (1 - q0)
         gradient = np.array([overlap * left * (raw[0] + strength / left * raw[1]), strength * raw[1]])
         slopes = {name: -value * float(out[6 + i]) / energetic for i, name in enumerate(self._names)}
-        return Load(x, value, gradient, slopes, _ROUNDING * (1.0 + 1.0 / abs(energetic)))
+        noise = _ROUNDING * (1.0 + 1.0 / abs(energetic))
+        if inexact:
+            noise += abs(float(out[-1]) / energetic) * self._covariance_error(overlap, rule)
+        return Load(x, value, gradient, slopes, noise)
+
+    def _covariance_error(self, overlap: float, rule: Rule) -> float:
+        """The error of the covariance of the fields at the outer overlap, for a kernel that is a series."""
+        limit, names = self.meta["sat_limit"], self.meta["overlaps"]
+        overlaps = [1.0 if name == limit["saturated"] else overlap for name in names]
+        errors = self._problem.call("covariance_error", overlaps, 2 * len(self.meta["active"]) + 1, rule)
+        return float(errors[2 * self.meta["active"].index(limit["unknowns"][0]) + 1])
 
 
 def minimum(problem: SatProblem, rule: Rule, tolerance: float, border: float) -> Minimum | None:

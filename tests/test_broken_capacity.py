@@ -154,6 +154,45 @@ def test_discrete_weights_freeze() -> None:
     assert found.order_parameters["q0"] == symmetric.order_parameters["q"]
 
 
+KERNELS = {
+    "relu": (
+        lambda q: (np.sqrt(1 - q * q) + q * (np.pi - np.arccos(q)) - 1) / (2 * np.pi),
+        0.5 - 0.5 / np.pi,
+        0.5,
+        2.6643,
+    ),
+    "quadratic": (lambda q: 2 * q * q, 2.0, 4.0, 3.375),
+    "erf": (lambda q: 2 / np.pi * np.arcsin(2 * q / 3), 2 / np.pi * np.arcsin(2 / 3), 4 / np.pi / math.sqrt(5), 2.375),
+}
+
+
+@pytest.mark.parametrize("activation", KERNELS)
+def test_committees(activation: str) -> None:
+    """The same formula in the covariances of the outputs, with the energetic strength c Delta(1)/Delta'(1)."""
+    kernel, at_one, slope, published = KERNELS[activation]
+    model = replica.zoo.tree_committee(activation, "spherical")
+    found = saddle.capacity(model, 0.3, ansatz="1rsb")
+    q0, c = found.order_parameters["q0"], found.order_parameters["c"]
+
+    def load(q0: float, c: float) -> float:
+        z = np.linspace(-13.0, 13.0, 40001)
+        weight = np.exp(-z * z / 2) / math.sqrt(2 * math.pi) * (z[1] - z[0])
+        g, strength, overlap = c * (1 - q0), c * at_one / slope, kernel(q0) / at_one
+        wide, a = 1 + strength * (1 - overlap), 0.3 / math.sqrt(at_one) - math.sqrt(overlap) * z
+        satisfied = special.log_ndtr(-a / math.sqrt(1 - overlap))
+        violated = special.log_ndtr(a / math.sqrt((1 - overlap) * wide)) - strength * a**2 / (2 * wide)
+        mean = np.sum(weight * np.logaddexp(satisfied, violated - 0.5 * math.log(wide)))
+        return float(-0.5 * (math.log1p(g) + c * q0 / (1 + g)) / mean)
+
+    assert load(q0, c) == pytest.approx(found.value, rel=1e-11)
+    for factor in (0.98, 1.02):
+        assert load(q0 * factor, c) > found.value and load(q0, c * factor) > found.value
+    digits = len(str(published)) - 2
+    assert saddle.capacity(model, 0.0, ansatz="1rsb").value == pytest.approx(published, abs=0.5 * 10.0**-digits)
+    symmetric = saddle.capacity(model, 0.0)
+    assert symmetric["stable"] is False and "unstable" in symmetric.warnings[0]
+
+
 def test_rows_of_both_ansatze(capsys: pytest.CaptureFixture[str], tmp_path: object) -> None:
     command = ["capacity", "spherical-perceptron", "--kappa=-1,0.5", "--ansatz", "rs,1rsb", "--json"]
     assert cli.main(command) == 0
