@@ -34,17 +34,17 @@ from replica.expr import (
 )
 from replica.hermite import PowerSeries, SeriesGap
 from replica.levels import LogTrace, Moment, Trace
-from replica.maximum import AtMaximum, Maximum, half_line
+from replica.maximum import half_line
 from replica.passes import absorb, even_in, has_edges, linear_arguments
 from replica.pieces import SMOOTH, Pieces
 from saddle.centres import emit_centres, emit_node
 from saddle.level_source import call_levels
-from saddle.maximisers import maximiser_source
+from saddle.maximisers import at_maxima, emit_half_window
 from saddle.modes import Modes, Powers, arguments_of, powered
 from saddle.piecewise import call_pieces
 from saddle.scales import unscaled
 from saddle.special_calls import call_special
-from saddle.tilts import log_tilt, outermost, outermost_averages, split_tilts, tilts_as_exponentials
+from saddle.tilts import log_tilt, outermost_averages, split_tilts, tilts_as_exponentials
 
 _GAUSSIAN_TAIL = (H, Mills, MillsExcess, LogH)
 _ISING = (TwoCosh, Log2Cosh, sp.tanh)
@@ -233,7 +233,7 @@ class KernelWriter:
 
     def _values(self) -> list[sp.Expr]:
         """The names of the outputs, after the statements that compute them."""
-        outputs = self._at_maxima(self.outputs)
+        outputs = at_maxima(self, self.outputs)
         found = self._loops(outputs)
         plain = []
         for output in outputs:
@@ -249,52 +249,6 @@ class KernelWriter:
         arguments = ", ".join(text(sp.Symbol(parameter)) for parameter in self.parameters)
         lines = [f"def {self.name}({arguments}):", *self.scopes[0].lines, f"    return {values}"]
         return "\n\n\n@_compiled\n" + "\n".join(lines) + "\n"
-
-    def _at_maxima(self, exprs: Sequence[sp.Expr]) -> list[sp.Expr]:
-        """The expressions with maxima found by a call each, and what is taken at a maximiser written out there."""
-        found: dict[sp.Expr, sp.Expr] = {}
-        for expr in exprs:
-            for node in outermost(expr, (Average, AtMaximum, Maximum)):
-                if isinstance(node, Maximum):
-                    found[node] = self._at_maximum(node.at_maximiser())
-                elif isinstance(node, AtMaximum):
-                    found[node] = self._at_maximum(node)
-        return [expr.xreplace(found) for expr in exprs]
-
-    def _at_maximum(self, node: AtMaximum) -> sp.Expr:
-        key = sp.Tuple(*node.problem)
-        known = next((scope.known[key] for scope in self.scopes if key in scope.known), None)
-        if known is None:
-            free = sorted(node.body.free_symbols - node.bound, key=lambda s: s.name)
-            name = self._maximiser(node, free)
-            scope = self.scope_of(sp.Tuple(*free, node.variance))
-            known = sp.Tuple(self.fresh("max"), self.fresh("site"))
-            arguments = ", ".join(map(text, [*free, node.variance]))
-            scope.add(f"{text(known[0])}, {text(known[1])} = {name}({arguments})")
-            scope.known[key] = known
-            scope.symbols |= set(known)
-        site = {node.site[0]: known[1]} if node.site else {}
-        return node.value.xreplace({node.variable: known[0], **site})
-
-    def _maximiser(self, node: AtMaximum, free: list[sp.Symbol]) -> str:
-        """The name of the function that finds a maximiser, written the first time."""
-        key = node.problem
-        if key not in self.maximisers:
-            self.maximisers[key] = f"{self.name}_maximiser_{len(self.maximisers) + 1}"
-            z = node.variable
-            site, values = node.site if node.site else (self.fresh("site"), (0,))
-            slope = sp.diff(node.body, z)
-            self.helpers.append(
-                maximiser_source(
-                    self.maximisers[key],
-                    free,
-                    tuple(map(float, values)),
-                    lambda name, arguments, exprs: KernelWriter(name, [a.name for a in arguments], {}, exprs).function(),
-                    (node.body, slope, sp.diff(slope, z)),
-                    (z, site),
-                )
-            )
-        return self.maximisers[key]
 
     def fresh(self, hint: str) -> sp.Symbol:
         """A symbol that is neither the user's nor used before."""
@@ -367,7 +321,7 @@ class KernelWriter:
         several = not loop.half and any(has_edges(body, z) for body in bodies.values())
         even = loop.even and not several
         if loop.half:
-            self._emit_half_window(loop, tag)
+            emit_half_window(self, loop, tag)
         elif several:
             emit_centres(self, loop, tag)
         else:
@@ -400,7 +354,7 @@ class KernelWriter:
     ) -> None:
         """The statements of a loop; ``scale`` is what the exponent is relative to, and whether the node 0 counts half."""
         inner, (below, even) = self.scopes[-1], scale
-        bodies = dict(zip(bodies, self._at_maxima(list(bodies.values())), strict=True))
+        bodies = dict(zip(bodies, at_maxima(self, list(bodies.values())), strict=True))
         found = self._loops(bodies.values())
         stripped = {}
         for name, body in bodies.items():
@@ -454,27 +408,6 @@ class KernelWriter:
             return argument
         slope, rest = slope_and_rest(argument, variables[0])
         return self.define(slope, "b") * variables[0] + self.define(sp.factor_terms(rest), "a")
-
-    def _emit_half_window(self, loop: Loop, tag: str) -> None:
-        r"""The range of a loop over positive values, :math:`z = \sigma\, e^{t - e^{-t}}`, as statements before it."""
-        scope = self.scopes[-1]
-        variance = text(self.define(loop.variance, "v"))
-        for line in (
-            f"half_{tag} = 0.0",
-            f"sd_{tag} = 0.0",
-            f"norm_{tag} = math.nan",
-            f"first_{tag} = origin",
-            f"last_{tag} = origin",
-            f"stride_{tag} = 4",
-            f"if {variance} > {_NO_VARIANCE}:",
-            f"    half_{tag} = 0.5 / {variance}",
-            f"    sd_{tag} = math.sqrt({variance})",
-            f"    mesh_{tag} = stride_{tag} * quarter_step",
-            f"    first_{tag} = origin - stride_{tag} * math.ceil(math.log(4.0 * reach) / mesh_{tag})",
-            f"    last_{tag} = origin + stride_{tag} * math.ceil((math.log(reach) + 0.1) / mesh_{tag})",
-            f"    norm_{tag} = mesh_{tag} / (2.5066282746310002 * sd_{tag})",
-        ):
-            scope.add(line)
 
     def evaluate(self, exprs: Sequence[sp.Expr], symbol: sp.Symbol, deeper: int) -> tuple[list[str], list[str]]:
         """Lines of a block of its own that compute expressions of one symbol, and their source."""

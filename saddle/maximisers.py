@@ -8,9 +8,17 @@ side of the origin at most.  For negative ``v`` the objective changes its sign, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import sympy as sp
+
+from replica.expr import Average
+from replica.maximum import AtMaximum, Maximum
+from saddle.tilts import outermost
+
+if TYPE_CHECKING:
+    from saddle.codegen import KernelWriter, Loop
 
 _TEMPLATE = '''
 
@@ -63,6 +71,7 @@ def {name}({parameters}, v):
             before, here = here, after
     return best_z, best_s
 '''
+_NO_VARIANCE = 1e-280
 _SCAN = 12
 """Points of the scan on each side of the origin."""
 
@@ -101,3 +110,80 @@ def maximiser_source(
         first=f"{float(values[0])!r}",
         half=_SCAN,
     )
+
+
+def at_maxima(writer: KernelWriter, exprs: Sequence[sp.Expr]) -> list[sp.Expr]:
+    """The expressions with maxima found by a call each, and what is taken at a maximiser written out there."""
+    found: dict[sp.Expr, sp.Expr] = {}
+    for expr in exprs:
+        for node in outermost(expr, (Average, AtMaximum, Maximum)):
+            if isinstance(node, Maximum):
+                (found[node],) = at_maxima(writer, [node.at_maximiser()])
+            elif isinstance(node, AtMaximum):
+                found[node] = _at_maximum(writer, node)
+    return [expr.xreplace(found) for expr in exprs]
+
+
+def _at_maximum(writer: KernelWriter, node: AtMaximum) -> sp.Expr:
+    from saddle.codegen import text
+
+    key = sp.Tuple(*node.problem)
+    known = next((scope.known[key] for scope in writer.scopes if key in scope.known), None)
+    if known is None:
+        free = sorted(node.body.free_symbols - node.bound, key=lambda s: s.name)
+        name = _maximiser(writer, node, free)
+        scope = writer.scope_of(sp.Tuple(*free, node.variance))
+        known = sp.Tuple(writer.fresh("max"), writer.fresh("site"))
+        arguments = ", ".join(map(text, [*free, node.variance]))
+        scope.add(f"{text(known[0])}, {text(known[1])} = {name}({arguments})")
+        scope.known[key] = known
+        scope.symbols |= set(known)
+    site = {node.site[0]: known[1]} if node.site else {}
+    return node.value.xreplace({node.variable: known[0], **site})
+
+
+def _maximiser(writer: KernelWriter, node: AtMaximum, free: list[sp.Symbol]) -> str:
+    """The name of the function that finds a maximiser, written the first time."""
+    from saddle.codegen import KernelWriter as Writer
+
+    key = node.problem
+    if key not in writer.maximisers:
+        writer.maximisers[key] = f"{writer.name}_maximiser_{len(writer.maximisers) + 1}"
+        z = node.variable
+        site, values = node.site if node.site else (writer.fresh("site"), (0,))
+        slope = sp.diff(node.body, z)
+        writer.helpers.append(
+            maximiser_source(
+                writer.maximisers[key],
+                free,
+                tuple(map(float, values)),
+                lambda name, arguments, exprs: Writer(name, [a.name for a in arguments], {}, exprs).function(),
+                (node.body, slope, sp.diff(slope, z)),
+                (z, site),
+            )
+        )
+    return writer.maximisers[key]
+
+
+def emit_half_window(writer: KernelWriter, loop: Loop, tag: str) -> None:
+    r"""The range of a loop over positive values, :math:`z = \sigma\, e^{t - e^{-t}}`, as statements before it."""
+    from saddle.codegen import text
+
+    scope = writer.scopes[-1]
+    variance = text(writer.define(loop.variance, "v"))
+    for line in (
+        f"half_{tag} = 0.0",
+        f"sd_{tag} = 0.0",
+        f"norm_{tag} = math.nan",
+        f"first_{tag} = origin",
+        f"last_{tag} = origin",
+        f"stride_{tag} = 4",
+        f"if {variance} > {_NO_VARIANCE}:",
+        f"    half_{tag} = 0.5 / {variance}",
+        f"    sd_{tag} = math.sqrt({variance})",
+        f"    mesh_{tag} = stride_{tag} * quarter_step",
+        f"    first_{tag} = origin - stride_{tag} * math.ceil(math.log(4.0 * reach) / mesh_{tag})",
+        f"    last_{tag} = origin + stride_{tag} * math.ceil((math.log(reach) + 0.1) / mesh_{tag})",
+        f"    norm_{tag} = mesh_{tag} / (2.5066282746310002 * sd_{tag})",
+    ):
+        scope.add(line)
