@@ -87,7 +87,7 @@ class Setting:
         """Every parameter as a number, checked; ``"max"`` as a reference margin becomes the maximal margin."""
         names = self.parameter_names()
         given = _both_spellings(given) if "overlap" in names else given
-        if missing := [name for name in names if name not in given]:
+        if missing := [name for name in names if name not in given and name not in self.ansatz.extremised]:
             raise InputError(f"The ansatz {self.ansatz.name} needs {missing[0]}=.")
         if extra := [name for name in given if name not in names]:
             raise InputError(f"The ansatz {self.ansatz.name} takes no {extra[0]}; it takes {', '.join(names)}.")

@@ -16,6 +16,7 @@ from typing import Any
 from replica.ansatz import conjugate
 from replica.errors import InputError
 from saddle.branch import SMALLEST_DISTANCE, Side, approach
+from saddle.broken import broken_point
 from saddle.fold import Fold, fold_in_load
 from saddle.growing import Reached, follow_multiplicity
 from saddle.infinite_point import infinite_point, is_infinite
@@ -154,6 +155,10 @@ def solve_point(
     reference = reference_point(setting, values, tolerance)
     if reference is not None and not reference.converged:
         return without_value(setting, values, Status.NOT_CONVERGED, f"The reference: {reference.message}", (), tolerance)
+    if setting.ansatz.extremised:
+        symmetric = Setting.of((setting.model, "rs"))
+        at = {name: values[name] for name in symmetric.parameter_names()}
+        return broken_point(setting, values, start, tolerance, solve_point(symmetric, at, None, tolerance))
     problem = problem_of(setting, values, reference)
     if (answer := _beyond_limit(setting, problem, values, tolerance)) is not None:
         return answer
