@@ -135,7 +135,7 @@ def _trace(f: Any, g: Any, levels: Any) -> Any:
     return mpmath.fsum(p * mpmath.exp(v * f + g * v * v / 2) for v, p in levels)
 
 
-_MODULE = {
+FUNCTIONS = {
     "Pieces": _pieces,
     "LogPieces": lambda *arguments: mpmath.log(_pieces(*arguments)),
     "Edge": _edge,
@@ -159,7 +159,7 @@ def _compile(expr: sp.Expr, rule: OracleRule) -> Evaluator:
     names = {node: sp.Dummy() for node in nodes}
     plain = expr.xreplace(names)
     symbols = sorted(plain.free_symbols - set(names.values()), key=lambda s: s.name)
-    function = sp.lambdify([*symbols, *names.values()], plain, modules=[_MODULE, "mpmath"], cse=True)
+    function = sp.lambdify([*symbols, *names.values()], plain, modules=[FUNCTIONS, "mpmath"], cse=True)
     inner = [_bound(node, rule) for node in nodes]
 
     def run(environment: Environment) -> Any:

@@ -143,7 +143,8 @@ def mirror(expr: sp.Expr) -> sp.Expr:
     if isinstance(expr, Average) and isinstance(site := _site_sum_factor(expr.body), SiteSum):
         rest = expr.body / site
         z, s = expr.variable, site.variable
-        if set(site.values) == {-value for value in site.values}:
+        # a norm that is such a sum itself needs both terms anyway, and keeps the whole even
+        if not rest.has(SiteSum) and set(site.values) == {-value for value in site.values}:
             term = rest * site.body
             flips = {symbol: -symbol for symbol in {z, s}}
             if _mirrored(term, flips) == _mirrored(term, {}):
@@ -187,9 +188,19 @@ def _mirrored(term: sp.Expr, flips: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
         return (-1 if odd and sign < 0 else 1) * term.func(sign * argument, *term.args[1:])
     if isinstance(term, (H, Mills, MillsExcess, LogH, sp.exp, Trace, LogTrace, Moment, *SMOOTH)):
         return with_arguments(term, lambda a: sp.expand(a.subs(flips, simultaneous=True)))
+    if isinstance(term, (sp.Mul, sp.Pow)):
+        return sp.Mul(*(_unsigned(*factor.as_base_exp(), flips) for factor in sp.Mul.make_args(term)))
     if term.args:
         return term.func(*(_mirrored(arg, flips) for arg in term.args))
     return term.subs(flips, simultaneous=True)
+
+
+def _unsigned(base: sp.Expr, exponent: sp.Expr, flips: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
+    """A power under a change of sign, with the sign of a sum in it in front."""
+    base = _mirrored(base, flips)
+    if exponent.is_Integer and isinstance(base, sp.Add) and base.could_extract_minus_sign():
+        return (-1 if exponent.is_odd else 1) * (-base) ** exponent
+    return base**exponent
 
 
 def _leading_negative(argument: sp.Expr) -> bool:
@@ -221,18 +232,6 @@ def _log_of_product(term: sp.Expr) -> sp.Expr:
         else:
             result += exponent * sp.log(base)
     return result
-
-
-def even_in(body: sp.Expr, z: sp.Symbol) -> bool:
-    """Whether a body is even in ``z`` with its features in the middle of the line.
-
-    Either every special argument vanishes with ``z``, or ``z`` enters through inner averages of powers, whose sum over
-    mirror images changes its slope where they balance: at 0.
-    """
-    arguments = linear_arguments(body, z)
-    if not arguments or not all(rest == 0 or power != 1 for _, rest, _, _, power in arguments):
-        return False
-    return is_even(body, {z})
 
 
 def linear_arguments(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr, list[sp.Expr], bool, sp.Expr]]:

@@ -35,7 +35,8 @@ from replica.expr import (
 from replica.hermite import PowerSeries, SeriesGap
 from replica.levels import LogTrace, Moment, Trace
 from replica.maximum import half_line
-from replica.passes import absorb, even_in, has_edges, linear_arguments
+from replica.parity import even_in
+from replica.passes import absorb, has_edges, linear_arguments
 from replica.pieces import SMOOTH, Pieces
 from saddle.centres import emit_centres, emit_node
 from saddle.level_source import call_levels
@@ -476,7 +477,7 @@ class KernelWriter:
             f"    last_{tag} = origin + stride_{tag} * math.floor(highest_{tag})",
             f"    norm_{tag} = {'2.0 * ' if even else ''}span_{tag} * mesh_{tag} / (2.5066282746310002 * sd_{tag})",
             f"elif {text(variance)} >= 0.0:",
-            f"    norm_{tag} = 1.0",
+            f"    norm_{tag} = {'2.0' if even else '1.0'}",
         ):
             scope.add(line)
 
