@@ -162,7 +162,7 @@ class Search:
         """The genuine solution at another ``m``, from one nearby."""
         problem = self.problem_at(m)
         attempt = newton(problem, here.state.coordinates, self.rule, self.tolerance)
-        log = (*here.iterations, *(replace(i, step=len(here.iterations) + i.step) for i in attempt.iterations))
+        log = (*here.iterations, *(i._replace(step=len(here.iterations) + i.step) for i in attempt.iterations))
         return self._genuine(m, problem, replace(attempt, iterations=log))
 
     def _genuine(self, m: float, problem: Problem, attempt: Attempt) -> Broken | None:
