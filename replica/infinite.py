@@ -301,9 +301,8 @@ def _sign(name: str) -> int:
 
 def _scaled(term: sp.Expr) -> sp.Expr:
     """Epsilon times a term of a sum, over one denominator."""
-    logs, rest = [], []
-    for factor in sp.Mul.make_args(term):
-        (logs if factor.has(sp.log) else rest).append(factor)
+    logs = [factor for factor in sp.Mul.make_args(term) if factor.has(sp.log)]
+    rest = [factor for factor in sp.Mul.make_args(term) if not factor.has(sp.log)]
     return sp.cancel(EPSILON * sp.Mul(*rest)) * sp.Mul(*logs)
 
 

@@ -24,6 +24,7 @@ def document(limit: InfiniteLimit, latex: bool) -> str:
         for name, (inside, shift) in limit.shifts.items()
         for sign in ((1 if name.endswith("hat") else -1),)
     ]
+    orders: list[Row] = [(r"\phi" if latex else "φ", [limit.leading]), (r"\Sigma" if latex else "Σ", [limit.next])]
     parts = [
         page.section(
             "Infinitely many replicas",
@@ -35,7 +36,7 @@ def document(limit: InfiniteLimit, latex: bool) -> str:
             "The two leading orders",
             "The averages over a cluster become maxima (Laplace). The free entropy of a cluster is phi times the number of "
             "its replicas, extremised, plus Sigma:",
-            page.block([(r"\phi" if latex else "φ", [limit.leading]), (r"\Sigma" if latex else "Σ", [limit.next])], brief=True),
+            page.block(orders, brief=True),
         ),
         _equations(page, limit, latex),
     ]

@@ -165,7 +165,8 @@ class InfiniteProblem:
         equations: near a vanishing variance some of them are many orders of magnitude smaller than others.
         """
         m = len(self.unknowns)
-        values, log = dict(start), []
+        values = dict(start)
+        log: list[Iteration] = []
         here = self.terms(values)
         length = math.inf
         for count in range(most):
@@ -259,7 +260,7 @@ class InfiniteProblem:
     def follow(
         self, start: Mapping[str, float], target: float, tolerance: float
     ) -> tuple[dict[str, float] | None, Terms | None, list[Iteration]]:
-        """The branch from ``start`` towards the imposed overlap ``target``: the values at which it got to (None: nowhere)."""
+        """The branch from ``start`` towards the imposed overlap ``target``: the values that it got to (None: nowhere)."""
         (name,) = self.imposed
         values, here, log = self.newton(start, tolerance)
         if values is None or here is None:
