@@ -77,12 +77,18 @@ class Landscape:
     tolerance : float
     seed : SaddlePoint, optional
         Where to start where nothing is known yet: the solution at a neighbouring value of another parameter.
+    farthest : callable, optional
+        The typical distance, where it is known.
+    smallest : float
+        Distance at which a scan ends.
     """
 
     setting: Setting
     at: Callable[[float], Mapping[str, float]]
     tolerance: float
     seed: SaddlePoint | None = None
+    farthest: Callable[[float], float] | None = None
+    smallest: float = _SMALLEST_DISTANCE
     _points: dict[float, dict[float, SaddlePoint]] = field(default_factory=dict)
 
     def point(self, parameter: float, distance: float) -> SaddlePoint:
@@ -95,7 +101,8 @@ class Landscape:
         return known[distance]
 
     def _values(self, parameter: float, distance: float) -> dict[str, float]:
-        return {**self.at(parameter), "distance": distance}
+        overlap = {"overlap": 1.0 - 2.0 * distance} if "overlap" in self.setting.parameter_names() else {}
+        return {**self.at(parameter), **overlap, "distance": distance}
 
     def _nearest(self, parameter: float, distance: float) -> SaddlePoint | None:
         candidates = [
@@ -109,7 +116,9 @@ class Landscape:
         return closest[1] if closest[0] < 0.5 else self.seed
 
     def typical_distance(self, parameter: float) -> float:
-        """The distance where the profile is maximal."""
+        """The distance where the profile is maximal: given, or sought from large distances."""
+        if self.farthest is not None:
+            return self.farthest(parameter)
         high = _FARTHEST
         while slope(self.point(parameter, high)) >= 0.0:
             high = 0.5 * (high + 0.5)
@@ -125,15 +134,14 @@ class Landscape:
     def scan(self, parameter: float) -> list[SaddlePoint]:
         """Points from the typical distance down to where the profile is that of all configurations, or has no saddle."""
         distance, points = self.typical_distance(parameter), []
-        while distance > _SMALLEST_DISTANCE:
+        while distance > self.smallest:
             distance /= _RATIO
             points.append(self.point(parameter, distance))
             here = points[-1]
             if not here.converged:
                 break
-            bound = here.observables["bound"]
-            assert isinstance(bound, float)
-            if here.free_entropy > _NEAR_BOUND * bound and slope(here) > 0.0:
+            bound = here.observables.get("bound")
+            if isinstance(bound, float) and here.free_entropy > _NEAR_BOUND * bound and slope(here) > 0.0:
                 break
         return points
 
