@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from replica import zoo
     from replica.ansatz import Ansatz, Leaf, Node
+    from replica.constraints import ErrorCounting, OutsideWindow, Window, soft
     from replica.derivation import derive
     from replica.discrete import DiscreteWeights
     from replica.errors import InputError, NotDifferentiable, UnsupportedAnsatz
@@ -44,6 +45,10 @@ _HOME = {
     "Perceptron": "model",
     "SphericalWeights": "model",
     "Threshold": "model",
+    "ErrorCounting": "constraints",
+    "OutsideWindow": "constraints",
+    "Window": "constraints",
+    "soft": "constraints",
     "TreeCommittee": "model",
 }
 
@@ -66,6 +71,10 @@ __all__ = [
     "derive",
     "evaluate",
     "zoo",
+    "ErrorCounting",
+    "OutsideWindow",
+    "Window",
+    "soft",
 ]
 
 

@@ -7,11 +7,13 @@ forbidden interval has weight 0, at inverse temperature :math:`\beta` it has :ma
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
+
+    from replica.model import Model
 
 
 class Regions(Protocol):
@@ -115,6 +117,7 @@ class ErrorCounting:
     r"""A constraint whose violation costs 1, at inverse temperature :math:`\beta`: :math:`\chi + e^{-\beta}(1 - \chi)`."""
 
     hard: Regions
+    temperature: str = "beta"
 
     @property
     def name(self) -> str:
@@ -124,7 +127,7 @@ class ErrorCounting:
     @property
     def parameters(self) -> tuple[str, ...]:
         """Those of the hard constraint and the inverse temperature."""
-        return (*self.hard.parameters, "beta")
+        return (*self.hard.parameters, self.temperature)
 
     @property
     def even(self) -> bool:
@@ -139,12 +142,40 @@ class ErrorCounting:
     @property
     def positive(self) -> tuple[str, ...]:
         """Parameters that must be positive."""
-        return (*self.hard.positive, "beta")
+        return (*self.hard.positive, self.temperature)
 
     def factor(self, fld: Expr, parameters: dict[str, Symbol]) -> Expr:
         r""":math:`e^{-\beta}` where the hard constraint is violated, else 1."""
-        return piecewise(self.hard, fld, parameters, -parameters["beta"])
+        return piecewise(self.hard, fld, parameters, -parameters[self.temperature])
 
     def implies(self, inner: dict[str, float], outer: dict[str, float]) -> bool:
         """Never: at a finite temperature some patterns of the reference are violated."""
         return False
+
+
+def soft(model: Model, loss: str = "errors") -> Model:
+    r"""Return a model at finite temperature: every pattern has the factor :math:`e^{-\beta\,\mathrm{loss}}`.
+
+    Parameters
+    ----------
+    model : Model
+        With the hard constraint.
+    loss : str
+        ``"errors"``: 1 for a pattern that violates the constraint, else 0.
+
+    Raises
+    ------
+    InputError
+        If the loss is unknown or does not go with the model.
+    """
+    from replica.errors import InputError
+
+    if hasattr(model.constraint, "temperature"):
+        raise InputError(f"The model {model.name} has a temperature already.")
+    if model.teacher:
+        raise InputError(f"The model {model.name} has no version at finite temperature.")
+    if loss == "errors":
+        if not hasattr(model.constraint, "edges"):
+            raise InputError(f"The constraint of {model.name} has no errors to count: it is not made of intervals.")
+        return replace(model, constraint=ErrorCounting(model.constraint))
+    raise InputError(f"There is no loss {loss!r}; the losses are errors.")

@@ -18,7 +18,7 @@ import sympy as sp
 from replica.expr import Average, SiteSum, Step, slope_and_rest
 from replica.maximum import AtMaximum, Maximum
 from replica.maximum_evaluation import evaluator as maximum_evaluator
-from replica.passes import has_edges, linear_arguments
+from replica.passes import crossings, has_edges, linear_arguments
 from replica.pieces import BARE
 
 Environment = dict[sp.Symbol, Any]
@@ -203,6 +203,10 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
         (_compile(slope, rule), _compile(rest, rule), _compile(sp.Add(*spread), rule))
         for slope, rest, spread, _, _ in linear_arguments(written, node.variable)
     ]
+    beside = [
+        (*(_compile(part, rule) for part in (slope, rest, sp.Add(*spread), loss)), side)
+        for slope, rest, spread, side, loss in crossings(written, node.variable)
+    ]
     borders = [[_compile(part, rule) for part in slope_and_rest(step.args[0], node.variable)] for step in steps]
     z, several = node.variable, has_edges(written, node.variable)
 
@@ -217,6 +221,7 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
         if borders:
             nodes = _half_line(window, [tuple(f(environment) for f in border) for border in borders], rule.step)
         elif several:
+            found += [_crossing(*(f(environment) for f in kink[:4]), kink[4]) for kink in beside]
             nodes = _many_centres(window, _narrow(window, mpmath.sqrt(v), found), rule.step)
         else:
             nodes = _whole_line(window, rule.step)
@@ -242,6 +247,12 @@ def _whole_line(window: tuple[Any, Any, Any, Any], step: float) -> Iterator[tupl
     for j in range(first, last + 1):
         t = mpmath.mpf(j) * step
         yield centre + 2 * width * mpmath.sinh(t), 2 * width * mpmath.cosh(t)
+
+
+def _crossing(slope: Any, rest: Any, spread: Any, loss: Any, side: int) -> tuple[Any, Any, Any]:
+    """A kink beside an edge, where the tail has fallen to ``exp(-loss)``, as slope, rest and spread of an argument."""
+    x = mpmath.sqrt(2 * max(loss - mpmath.log(1 + mpmath.sqrt(4 * mpmath.pi * loss)), 0))
+    return slope * (1 + x), (rest - side * x) * (1 + x), spread
 
 
 def _narrow(window: tuple[Any, Any, Any, Any], sd: Any, kinks: list[tuple[Any, ...]]) -> list[tuple[Any, Any]]:

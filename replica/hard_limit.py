@@ -28,7 +28,7 @@ def limit_load(free_entropy: FreeEntropy) -> sp.Expr | None:
     fields has an infinite slope at overlap 1: then the overlap reaches 1 at no load.
     """
     names = [op.symbol for op in free_entropy.order_parameters]
-    if len(names) != 1 or not _hardens(free_entropy.energetic_pairs[names[0]]):
+    if len(names) != 1 or not hardens(free_entropy.energetic_pairs[names[0]]):
         return None
     epsilon = sp.Symbol("epsilon", positive=True)
     definitions = free_entropy.definitions_object()
@@ -47,7 +47,7 @@ def limit_load(free_entropy: FreeEntropy) -> sp.Expr | None:
     return sp.simplify(sp.limit(conjugate_limit, epsilon, 0)) / strength
 
 
-def _hardens(energetic: sp.Expr) -> bool:
+def hardens(energetic: sp.Expr) -> bool:
     """Whether all that is averaged are Mills ratios: other factors need a limit of their own."""
     averages = energetic.atoms(Average)
     return len(averages) == 1 and not energetic.has(*SMOOTH) and energetic.has(Mills)

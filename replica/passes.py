@@ -278,8 +278,53 @@ def _collect(
 
 
 def has_edges(body: sp.Expr, z: sp.Symbol) -> bool:
-    """Whether a factor with several edges depends on a variable: its kinks lie apart, and one centre is not enough."""
-    return any(len(node.edges) > 1 and any(a.has(z) for a in node.edges) for node in body.atoms(*SMOOTH))
+    """Whether one centre is not enough: a factor with several edges, or one that is worth violating, depends on ``z``."""
+    nodes = [node for node in body.atoms(*SMOOTH) if any(a.has(z) for a in node.edges)]
+    return any(len(node.edges) > 1 or _costs(node) for node in nodes) or bool(edge_tilts(body, z))
+
+
+def crossings(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr, list[sp.Expr], int, sp.Expr]]:
+    """Where the tail beyond an edge falls below the weight of what violates the constraint: kinks beside the edge.
+
+    Slope, rest and spread as in :func:`linear_arguments`, the side of the edge, and the logarithm of that weight: the tail
+    :math:`H(x)` reaches :math:`e^{-c}` near :math:`x = \pm \sqrt{2 c}`.
+    """
+    found: dict[tuple[sp.Expr, ...], tuple[sp.Expr, sp.Expr, list[sp.Expr], int, sp.Expr]] = {}
+
+    def collect(node: sp.Expr, inner: list[Average | AtMaximum | Maximum]) -> None:
+        if isinstance(node, SMOOTH):
+            for edge, side, loss in _costs(node):
+                argument, spread = edge, []
+                for average in inner:
+                    slope, argument = slope_and_rest(argument, average.variable)
+                    spread += [slope**2 * average.variance] if slope != 0 else []
+                slope, rest = slope_and_rest(argument, z)
+                if slope != 0:
+                    found[slope, rest, side, loss] = (slope, rest, spread, side, loss)
+            return
+        if isinstance(node, (Average, AtMaximum, Maximum)):
+            inner = [*inner, node]
+        for arg in node.args:
+            collect(arg, inner)
+
+    collect(body, [])
+    return list(found.values())
+
+
+def _costs(node: sp.Expr) -> list[tuple[sp.Expr, int, sp.Expr]]:
+    """Every edge with a finite price for crossing it, the side that is emptied, and the price."""
+    weights = node.log_weights
+    return [
+        (edge, 1 if _smaller(below, above) else -1, _price(below, above))
+        for edge, below, above in zip(node.edges, weights, weights[1:], strict=False)
+        if below != above and _price(below, above) != sp.oo
+    ]
+
+
+def _price(below: sp.Expr, above: sp.Expr) -> sp.Expr:
+    if sp.oo in (-below, -above):
+        return sp.oo
+    return below - above if _smaller(above, below) else above - below
 
 
 def edge_tilts(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr, int, sp.Expr]]:
@@ -294,7 +339,7 @@ def edge_tilts(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr, int,
             slope, rest = slope_and_rest(edge, z)
             if slope != 0 and below != above:
                 side = 1 if _smaller(below, above) else -1
-                found.append((slope, rest, side, sp.oo if sp.oo in (-below, -above) else abs(above - below)))
+                found.append((slope, rest, side, _price(below, above)))
     return found
 
 

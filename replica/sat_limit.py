@@ -23,7 +23,8 @@ import sympy as sp
 from replica.ansatz import leaf_paths, multiplicity, nodes_along
 from replica.expr import Average, H, Mills, MillsExcess, Step, canonical, slope_and_rest
 from replica.fields import Definitions
-from replica.hard_limit import half_line_average, near_one
+from replica.hard_limit import half_line_average, hardens, near_one
+from replica.pieces import SMOOTH
 
 if TYPE_CHECKING:
     from replica.free_entropy import FreeEntropy
@@ -69,7 +70,7 @@ def sat_limit(free_entropy: FreeEntropy) -> SatLimit | None:
     extremised; and if a field fluctuates by as little as the overlap (not where the covariance has an infinite slope at 1).
     """
     found = _innermost(free_entropy)
-    if found is None or free_entropy.model.weights.discrete:
+    if found is None or free_entropy.model.weights.discrete or free_entropy.energetic.has(*SMOOTH):
         return None
     saturated, name = found
     epsilon, strength = sp.Symbol("epsilon", positive=True), sp.Symbol(STRENGTH, positive=True)
@@ -118,6 +119,8 @@ def limit_replicon(free_entropy: FreeEntropy) -> sp.Expr | None:
     """
     names = [op.symbol for op in free_entropy.order_parameters]
     if len(names) != 1 or free_entropy.model.weights.discrete or len(free_entropy.replicons) != 1:
+        return None
+    if not hardens(free_entropy.energetic_pairs[names[0]]):
         return None
     (replicon,) = free_entropy.replicons.values()
     epsilon = sp.Symbol("epsilon", positive=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from replica.ansatz import Ansatz, Leaf, Node
-from replica.constraints import OutsideWindow, Window
+from replica.constraints import OutsideWindow, Window, soft
 from replica.errors import InputError
 from replica.model import BinaryWeights, Model, SphericalWeights, TreeCommittee, Weights
 from replica.user_files import from_file, is_file_name
@@ -210,9 +210,12 @@ ANSATZE: dict[str, Callable[[], Ansatz]] = {
 def model(name: str, **options: Any) -> Model:
     """Return the shipped model of this name, or the one that ``path/to/file.py:name`` means.
 
-    ``options`` that are not None are arguments of the function that makes a shipped model.
+    ``options`` that are not None are arguments of the function that makes a shipped model; ``loss`` puts any model at
+    finite temperature (:func:`replica.soft`).
     """
     given = {key: value for key, value in options.items() if value is not None}
+    if (loss := given.pop("loss", None)) is not None:
+        return soft(model(name, **given), loss)
     if is_file_name(name):
         if given:
             raise InputError(f"A model of your own takes no option {next(iter(given))}: put it into {name}.")

@@ -165,6 +165,8 @@ def _threshold(
         raise InputError(f"{fixed} = {value!r} must be a finite number.")
     if fixed == "alpha" and value <= 0.0:
         raise InputError(f"alpha = {value:g} must be positive.")
+    if temperature := getattr(setting.model.constraint, "temperature", ""):
+        raise InputError(f"At finite temperature there is no {name.replace('_', ' ')}: leave out {temperature}.")
     line = Line(name, fixed, sought, setting, value, tolerance)
     if setting.model.teacher and (answer := _teachers_answer(line)) is not None:
         return answer

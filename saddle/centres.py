@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from replica.passes import edge_tilts, linear_arguments
+from replica.passes import crossings, edge_tilts, linear_arguments
 from saddle.modes import Modes
 from saddle.tilts import log_tilt
 
@@ -35,7 +35,12 @@ def emit_centres(writer: KernelWriter, loop: Loop, tag: str) -> None:
         for average in loop.averages
         for slope, rest, side, loss in edge_tilts(average.body, loop.variable)
     }
-    most = 3 + len(kinks) + len(tilts)
+    beside = {
+        (slope, sp.factor_terms(rest), tuple(spread), side, loss): None
+        for average in loop.averages
+        for slope, rest, spread, side, loss in crossings(average.body, loop.variable)
+    }
+    most = 3 + len(kinks) + len(tilts) + len(beside)
     for line in (
         f"centres_{tag} = np.zeros({most})",
         f"widths_{tag} = np.full({most}, sd_{tag})",
@@ -53,6 +58,8 @@ def emit_centres(writer: KernelWriter, loop: Loop, tag: str) -> None:
     scope.add(f"high_{tag} += reach * sd_{tag}")
     for slope, rest, spread in sorted(kinks, key=str):
         _emit_kink(writer, tag, slope, rest, sp.Add(*spread))
+    for slope, rest, spread, side, loss in sorted(beside, key=str):
+        _emit_kink(writer, tag, slope, rest, sp.Add(*spread), (side, loss))
     for line in (
         f"node_{tag} = low_{tag}",
         f"mesh_{tag} = 4.0 * quarter_step",
@@ -96,15 +103,32 @@ def _emit_tilt(
         scope.add(line)
 
 
-def _emit_kink(writer: KernelWriter, tag: str, slope: sp.Expr, rest: sp.Expr, spread: sp.Expr) -> None:
-    """A kink as a centre of its own, if it is in the range and narrower than the bulk."""
+def _emit_kink(
+    writer: KernelWriter,
+    tag: str,
+    slope: sp.Expr,
+    rest: sp.Expr,
+    spread: sp.Expr,
+    beside: tuple[int, sp.Expr] | None = None,
+) -> None:
+    """A kink as a centre of its own, if it is in the range and narrower than the bulk.
+
+    ``beside`` an edge, the kink is where the tail has fallen to what it costs to violate the constraint: the argument is
+    then :math:`x` with :math:`\\ln H(x)` about minus that cost, and the tail there is steeper by :math:`1 + x`.
+    """
     scope = writer.scopes[-1]
     b, a = writer.define(slope, "b"), writer.define(rest, "a")
     smear = f"math.sqrt(1.0 + {_text(writer.define(spread, 's'))})" if spread != 0 else "1.0"
+    at, steep = "0.0", "1.0"
+    if beside is not None:
+        side, loss = beside[0], _text(writer.define(beside[1], "l"))
+        scope.add(f"far_{tag} = math.log(1.0 + 2.5066282746310002 * math.sqrt(2.0 * min({loss}, 1e6)))")
+        scope.add(f"far_{tag} = math.sqrt(2.0 * max(min({loss}, 1e6) - far_{tag}, 0.0))")
+        at, steep = f"{'' if side > 0 else '-'}far_{tag}", f"(1.0 + far_{tag})"
     for line in (
         f"if {_text(b)} != 0.0:",
-        f"    root_{tag} = -{_text(a)} / {_text(b)}",
-        f"    kink_{tag} = max({smear} / abs({_text(b)}), {_SHARPEST} * sd_{tag})",
+        f"    root_{tag} = ({at} - {_text(a)}) / {_text(b)}",
+        f"    kink_{tag} = max({smear} / (abs({_text(b)}) * {steep}), {_SHARPEST} * sd_{tag})",
         f"    if kink_{tag} < sd_{tag} and low_{tag} < root_{tag} < high_{tag}:",
         f"        centres_{tag}[count_{tag}] = root_{tag}",
         f"        widths_{tag}[count_{tag}] = kink_{tag}",

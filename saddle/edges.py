@@ -138,6 +138,11 @@ def spread_node(goal: float, z: float, centres: np.ndarray, widths: np.ndarray, 
         if abs(miss) > 1.0:
             move /= abs(miss)
         z -= move
-        if abs(miss) < 1e-9:
+        if abs(miss) < 1e-8:
             break
+    # the density belongs to the node, not to the last guess
+    density = 0.0
+    for k in range(count):
+        x = (z - centres[k]) / (2.0 * widths[k])
+        density += 1.0 / (2.0 * widths[k] * math.sqrt(1.0 + x * x))
     return z, 1.0 / density

@@ -94,6 +94,7 @@ class Setting:
         if not 0.0 < tolerance < 1e-2:
             raise InputError(f"tolerance = {tolerance!r} must be a positive number below 0.01.")
         values: dict[str, float] = {}
+        temperature: str = getattr(self.model.constraint, "temperature", "")
         for name in [name for name in names if name in given]:
             value = given[name]
             if value == "max" and name.startswith("reference_"):
@@ -107,7 +108,8 @@ class Setting:
                         "give a number below the maximal margin."
                     )
                 value = maximal_margin(self.model, values["alpha"], tolerance)
-            values[name] = math.inf if name in self._countable and value in (math.inf, "inf") else _number(name, value)
+            unbounded = name in self._countable or (temperature and name.endswith(temperature))
+            values[name] = math.inf if unbounded and value in (math.inf, "inf") else _number(name, value)
         _check_domain(values)
         self._check_multiplicities(values)
         for name in getattr(self.model.constraint, "positive", ()):

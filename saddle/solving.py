@@ -115,7 +115,15 @@ def reference_point(setting: Setting, values: Mapping[str, float], tolerance: fl
     parameters = {"alpha": values["alpha"]} | {c: values[prefix + c] for c in setting.model.constraint.parameters}
     point = _reference_point(reference, tuple(parameters.items()), tolerance)
     empty = point.status is Status.NO_SADDLE
-    if empty or (setting.model.weights.counts and point.converged and point.free_entropy < -_ZERO_ENTROPY):
+    entropy = point.observables.get("entropy", point.free_entropy)
+    if setting.model.weights.counts and point.converged and isinstance(entropy, float):
+        empty = empty or entropy < -_ZERO_ENTROPY
+    if empty and hasattr(setting.model.constraint, "temperature"):
+        raise InputError(
+            f"The entropy of the reference is {entropy:.6g} at these parameters: typically there is no such configuration; "
+            f"ask for a smaller load or a smaller {prefix}{setting.model.constraint.temperature}."
+        )
+    if empty:
         from saddle.capacities import maximal_margin
 
         largest = maximal_margin(setting.model, values["alpha"], tolerance)
