@@ -149,8 +149,9 @@ class ErrorCounting:
         return piecewise(self.hard, fld, parameters, -parameters[self.temperature])
 
     def implies(self, inner: dict[str, float], outer: dict[str, float]) -> bool:
-        """Never: at a finite temperature some patterns of the reference are violated."""
-        return False
+        """Only at zero temperature: at a finite one some patterns of the reference are violated."""
+        cold = inner[self.temperature] == float("inf")
+        return cold and self.hard.implies(inner, outer)
 
 
 def soft(model: Model, loss: str = "errors") -> Model:

@@ -220,11 +220,11 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
         window = _window(mpmath.sqrt(v), found, rule.reach)
         if borders:
             nodes = _half_line(window, [tuple(f(environment) for f in border) for border in borders], rule.step)
-        elif several:
-            found += [_crossing(*(f(environment) for f in kink[:4]), kink[4]) for kink in beside]
-            nodes = _many_centres(window, _narrow(window, mpmath.sqrt(v), found), rule.step)
         else:
-            nodes = _whole_line(window, rule.step)
+            found += [_crossing(*(f(environment) for f in kink[:4]), kink[4]) for kink in beside]
+            centres = _narrow(window, mpmath.sqrt(v), found) if several else []
+            # one narrow kink has the nodes around it, and those around the bulk are dense enough for wide ones
+            nodes = _many_centres(window, centres, rule.step) if len(centres) > 2 else _whole_line(window, rule.step)
         total, local = mpmath.mpf(0), dict(environment)
         for local[z], weight in nodes:
             total += weight * mpmath.exp(-(local[z] ** 2) / (2 * v)) * body(local)
@@ -261,8 +261,8 @@ def _narrow(window: tuple[Any, Any, Any, Any], sd: Any, kinks: list[tuple[Any, .
     for slope, rest, spread in kinks:
         if slope != 0:
             root, width = -rest / slope, mpmath.sqrt(1 + spread) / abs(slope)
-            if window[2] < root < window[3]:
-                centres.append((root, min(width, sd)))
+            if window[2] < root < window[3] and width < sd / 2:
+                centres.append((root, width))
     return centres
 
 

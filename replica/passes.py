@@ -284,7 +284,7 @@ def has_edges(body: sp.Expr, z: sp.Symbol) -> bool:
 
 
 def crossings(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr, list[sp.Expr], int, sp.Expr]]:
-    """Where the tail beyond an edge falls below the weight of what violates the constraint: kinks beside the edge.
+    r"""Where the tail beyond an edge falls below the weight of what violates the constraint: kinks beside the edge.
 
     Slope, rest and spread as in :func:`linear_arguments`, the side of the edge, and the logarithm of that weight: the tail
     :math:`H(x)` reaches :math:`e^{-c}` near :math:`x = \pm \sqrt{2 c}`.

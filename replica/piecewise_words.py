@@ -59,7 +59,8 @@ def function_text(writer: Writer, node: sp.Expr, power: str, latex: bool) -> str
         left, right = writer.brackets(edges)
         return f"{left}{letter}{inner} - {minus if single or tall else f'({minus})'}{right}{raised}"
     if isinstance(node, LogPieces):
-        return f"{writer.word('ln')}{letter}{raised}{inner}" if not raised else f"({writer.word('ln')}{letter}{inner}){raised}"
+        plain = f"{writer.word('ln')}{letter}{inner}"
+        return f"({plain}){raised}" if raised else plain
     return f"{letter}{inner}{raised}" if raised and not latex else f"{letter}{raised}{inner}"
 
 

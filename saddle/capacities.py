@@ -315,7 +315,7 @@ def _first_guess(line: Line) -> float:
         if not per_load < 0.0:
             raise InputError(f"kappa = {line.value:g} excludes nothing: there is no capacity.")
         return (0.75 if line.setting.ansatz.names() else 1.0) * without_patterns / -per_load
-    return 0.0 if not line.domain[0] == 0.0 else 1.0
+    return 0.0 if line.domain[0] != 0.0 else 1.0
 
 
 def _without_overlaps(line: Line) -> tuple[float, float]:

@@ -111,10 +111,10 @@ def _emit_kink(
     spread: sp.Expr,
     beside: tuple[int, sp.Expr] | None = None,
 ) -> None:
-    """A kink as a centre of its own, if it is in the range and narrower than the bulk.
+    r"""A kink as a centre of its own, if it is in the range and narrower than the bulk.
 
     ``beside`` an edge, the kink is where the tail has fallen to what it costs to violate the constraint: the argument is
-    then :math:`x` with :math:`\\ln H(x)` about minus that cost, and the tail there is steeper by :math:`1 + x`.
+    then :math:`x` with :math:`\ln H(x)` about minus that cost, and the tail there is steeper by :math:`1 + x`.
     """
     scope = writer.scopes[-1]
     b, a = writer.define(slope, "b"), writer.define(rest, "a")

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[Result], None]
 
-_PARAMETERS = ("alpha", "kappa", "reference_kappa", "distance")
-_PARAMETERS_OF = {"rs": ("alpha", "kappa"), "franz-parisi": _PARAMETERS}
+_PARAMETERS = ("alpha", "kappa", "beta", "reference_kappa", "reference_beta", "distance")
+_PARAMETERS_OF = {"rs": ("alpha", "kappa", "beta"), "franz-parisi": _PARAMETERS}
+_OPTIONAL = ("beta", "reference_beta")
 
 
 def execute(argv: Sequence[str], progress: Progress | None = None) -> Curve:
@@ -88,7 +89,14 @@ def in_order(points: Sequence[Result], args: argparse.Namespace) -> tuple[Result
 
 def model_of(args: argparse.Namespace) -> Any:
     """The model that a command line names, with the options that belong to it."""
-    return zoo_model(args.model, **{name: getattr(args, name, None) for name in MODEL_OPTIONS})
+    options = {name: getattr(args, name, None) for name in MODEL_OPTIONS}
+    hot = getattr(args, "beta", None) is not None
+    if args.command in COMPUTING and options["loss"] is not None and not hot:
+        raise InputError("--loss needs --beta, the inverse temperature that multiplies it")
+    if getattr(args, "reference_beta", None) is not None and not hot:
+        raise InputError("--reference-beta needs --beta, that of the probes")
+    model = zoo_model(args.model, **options)
+    return replica.soft(model) if hot and not hasattr(model.constraint, "temperature") else model
 
 
 def zoo_model(name: str, **options: Any) -> Any:
@@ -122,7 +130,7 @@ def _check_ansatz(args: argparse.Namespace, ansatz: str) -> None:
             option, given = f"--{name.replace('_', '-')}", getattr(args, name) is not None
             if given and name not in _PARAMETERS_OF[ansatz]:
                 raise InputError(f"the ansatz {ansatz} has no {option}")
-            if not given and name in _PARAMETERS_OF[ansatz]:
+            if not given and name in _PARAMETERS_OF[ansatz] and name not in _OPTIONAL:
                 raise InputError(f"the ansatz {ansatz} needs {option}")
 
 
@@ -141,6 +149,8 @@ def _solve(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress
     points: list[SaddlePoint] = []
     for row in product(**_ranges(args)):
         parameters: dict[str, Any] = dict(row)
+        if "reference_kappa" in row and "beta" in row:
+            parameters.setdefault("reference_beta", row["beta"])
         if args.all_branches:
             points += saddle.all_saddles((model, ansatz), tolerance=args.tolerance, **parameters)
             continue
@@ -156,7 +166,7 @@ def _solve(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress
 
 
 def _entropy(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    return saddle.entropy_curve(model, args.alpha, args.kappa, **_settings(args, progress))
+    return saddle.entropy_curve(model, args.alpha, args.kappa, beta=args.beta, **_settings(args, progress))
 
 
 def _capacity(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
@@ -168,7 +178,7 @@ def _max_margin(model: Any, ansatz: Any, args: argparse.Namespace, progress: Pro
 
 
 def _franz_parisi(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    settings = _settings(args, progress)
+    settings = {**_settings(args, progress), "beta": args.beta, "reference_beta": args.reference_beta}
     return saddle.franz_parisi(model, args.alpha, args.reference_kappa, args.kappa, args.distance, **settings)
 
 

@@ -18,8 +18,9 @@ from saddle.ranges import assignments, check_domain, values
 T = TypeVar("T")
 
 COMPUTING = ("solve", "entropy", "capacity", "max-margin", "franz-parisi", "generalization", "thresholds", "diagram")
-MODEL_OPTIONS = ("activation", "weights")
+MODEL_OPTIONS = ("activation", "weights", "loss")
 """Options that say which model a name means."""
+LOSS = "what a pattern costs at --beta: errors (default), cross-entropy, hinge, or an expression in the stability x"
 DEFAULT_TOLERANCE = 1e-12
 _GRID = """\
 RANGE is a number, a comma list, start:stop:count (both ends included) or start:stop:count:log;
@@ -78,7 +79,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     parser, joining = _build()
     args = parser.parse_args(joined(argv, joining))
-    for name in ("alpha", "kappa", "reference_kappa", "distance"):
+    for name in ("alpha", "kappa", "beta", "reference_kappa", "reference_beta", "distance"):
         found = getattr(args, name, None)
         if found is not None:
             check_domain(name, found)
@@ -142,6 +143,7 @@ def _solve(parser: Parser) -> None:
     _range(parser, "kappa", "margin (default 0)", default=(0.0,))
     _range(parser, "reference-kappa", "margin of the reference (franz-parisi), or max", words=("max",))
     _range(parser, "distance", "distance from the reference, in (0, 1/2) (franz-parisi)")
+    _temperature(parser, reference=True)
     parser.add_argument("--all-branches", action="store_true", help="every saddle point that a list of starts finds")
     _solver(parser)
 
@@ -151,6 +153,7 @@ def _entropy(parser: Parser) -> None:
     _ansatz(parser)
     _range(parser, "alpha", "load, patterns per weight", required=True)
     _range(parser, "kappa", "margin (default 0)", default=(0.0,))
+    _temperature(parser)
     _solver(parser)
 
 
@@ -174,6 +177,7 @@ def _franz_parisi(parser: Parser) -> None:
     _range(parser, "reference-kappa", "margin of the reference, or max", required=True, words=("max",))
     _range(parser, "kappa", "margin (default 0)", default=(0.0,))
     _range(parser, "distance", "distance from the reference, in (0, 1/2)", required=True)
+    _temperature(parser, reference=True)
     _solver(parser)
 
 
@@ -237,6 +241,14 @@ def _model(parser: Parser) -> None:
         "--activation", metavar="NAME", help="of tree-committee: relu (default), sign, ..., or an expression in x"
     )
     parser.add_argument("--weights", metavar="NAME", help="of tree-committee: binary (default) or spherical")
+    parser.add_argument("--loss", metavar="LOSS", help=LOSS)
+
+
+def _temperature(parser: Parser, reference: bool = False) -> None:
+    meaning = "inverse temperature: a violated pattern costs 1 (see --loss), or inf"
+    _range(parser, "beta", meaning, words=("inf",))
+    if reference:
+        _range(parser, "reference-beta", "that of the reference (default: that of the probes)", words=("inf",))
 
 
 def _ansatz(parser: Parser, several: bool = False) -> None:

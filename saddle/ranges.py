@@ -133,6 +133,8 @@ def check_domain(name: str, found: Sequence[float | str]) -> None:
             raise InputError(f"{name} = {value} is not a finite number")
         if name == "alpha" and not value > 0:
             raise InputError(f"alpha = {value:g} is not a load: alpha must be positive")
+        if name.endswith("beta") and not value > 0:
+            raise InputError(f"{name} = {value:g} is not an inverse temperature: it must be positive, or inf")
         if name == "distance" and not 0 < value < 0.5:
             raise InputError(f"distance = {value:g} is outside (0, 1/2)")
 

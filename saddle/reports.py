@@ -18,6 +18,7 @@ from saddle.profile import Profile
 from saddle.results import SaddlePoint, Status
 from saddle.setting import Setting
 from saddle.solving import DEFAULT_TOLERANCE, solve_point
+from saddle.temperatures import Temperatures, as_temperatures, at_temperature
 
 Progress = Callable[[SaddlePoint], None]
 Numbers = float | Iterable[float]
@@ -28,6 +29,7 @@ def entropy_curve(
     alpha: Numbers,
     kappa: Numbers = 0.0,
     *,
+    beta: Temperatures = None,
     start: SaddlePoint | Mapping[str, float] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
@@ -42,6 +44,9 @@ def entropy_curve(
     model : Model or str
     alpha, kappa : float or iterable of float
         Loads and margins; their product is computed, ``kappa`` fastest, in the order given.
+    beta : float, "inf" or an iterable of these, optional
+        Inverse temperatures, faster still: every violated pattern costs 1 (or the loss of :func:`replica.soft`).  Columns
+        ``energy`` (per weight) and ``entropy`` = ``free_entropy + beta energy``; ``"inf"`` is the hard constraint.
     start : optional
         Order parameters to start the first point from.
     tolerance : float
@@ -54,11 +59,12 @@ def entropy_curve(
     InputError
         For bad input, and if there is no saddle at any point asked for.
     """
+    model, temperatures = at_temperature(model, beta)
     setting = Setting.of((model, "rs"))
     points: list[SaddlePoint] = []
     previous = start
-    for a, k in itertools.product(as_numbers("alpha", alpha), as_numbers("kappa", kappa)):
-        point = solve_point(setting, setting.resolve({"alpha": a, "kappa": k}, tolerance), previous, tolerance)
+    for a, k, t in itertools.product(as_numbers("alpha", alpha), as_numbers("kappa", kappa), temperatures):
+        point = solve_point(setting, setting.resolve({"alpha": a, "kappa": k, **t}, tolerance), previous, tolerance)
         points.append(point)
         previous = point if point.converged else None
         if progress is not None:
@@ -75,6 +81,8 @@ def franz_parisi(
     kappa: Numbers = 0.0,
     distance: Numbers | None = None,
     *,
+    beta: Temperatures = None,
+    reference_beta: Temperatures = None,
     start: SaddlePoint | Mapping[str, float] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
@@ -94,6 +102,9 @@ def franz_parisi(
         Margin of the reference; ``"max"`` is the largest that exists at the load.
     distance : float or iterable of float
         Distances to the reference, inside (0, 1/2).
+    beta, reference_beta : float, "inf" or an iterable of these, optional
+        Inverse temperatures of the probes and of the reference (default: that of the probes): every violated pattern
+        costs 1 (or the loss of :func:`replica.soft`).  ``"inf"`` is the hard constraint.
 
     Raises
     ------
@@ -106,19 +117,39 @@ def franz_parisi(
     """
     if distance is None:
         raise InputError("The Franz-Parisi entropy needs distance=, a number or several inside (0, 1/2).")
+    model, temperatures = at_temperature(model, beta)
+    if reference_beta is not None and beta is None:
+        raise InputError("reference_beta needs beta, that of the probes; inf is the hard constraint.")
     setting = Setting.of((model, "franz-parisi"))
     distances = as_numbers("distance", distance)
-    lines = list(itertools.product(as_numbers("alpha", alpha), as_numbers("kappa", kappa), _references(reference_kappa)))
+    lines = list(
+        itertools.product(
+            as_numbers("alpha", alpha),
+            as_numbers("kappa", kappa),
+            _references(reference_kappa),
+            _pairs(temperatures, reference_beta),
+        )
+    )
     # Everything is resolved, and so refused if it is wrong, before the first point is solved.
     resolved = [
-        [setting.resolve({"alpha": a, "kappa": k, "reference_kappa": r, "distance": d}, tolerance) for d in distances]
-        for a, k, r in lines
+        [setting.resolve({"alpha": a, "kappa": k, "reference_kappa": r, "distance": d, **t}, tolerance) for d in distances]
+        for a, k, r, t in lines
     ]
     profiles = [Profile(setting, line, tolerance) for line in resolved]
     points: list[SaddlePoint] = []
     for profile in profiles:
         points += profile.solve(start, progress)
     return Curve(tuple(points), tuple(profile.summary() for profile in profiles))
+
+
+def _pairs(temperatures: list[dict[str, float]], reference: Temperatures) -> list[dict[str, float]]:
+    """Temperatures of probes and reference together; the reference has that of the probes if none is given."""
+    pairs = []
+    for own in temperatures:
+        for name, value in own.items():
+            others = [value] if reference is None else as_temperatures(f"reference_{name}", reference)
+            pairs += [{name: value, f"reference_{name}": other} for other in others]
+    return pairs or [{}]
 
 
 def as_numbers(name: str, values: Any) -> list[float]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import ModuleType
 from typing import Any
@@ -107,7 +107,7 @@ class Setting:
                         f"{name} = max is singular for {self.model.weights.name} weights: their overlap tends to 1 there; "
                         "give a number below the maximal margin."
                     )
-                value = maximal_margin(self.model, values["alpha"], tolerance)
+                value = maximal_margin(self._hard_reference(given), values["alpha"], tolerance)
             unbounded = name in self._countable or (temperature and name.endswith(temperature))
             values[name] = math.inf if unbounded and value in (math.inf, "inf") else _number(name, value)
         _check_domain(values)
@@ -122,6 +122,13 @@ class Setting:
     def _countable(self) -> tuple[str, ...]:
         """Multiplicities that may be infinite: those that are not extremised."""
         return tuple(name for name in self.ansatz.multiplicities if name not in self.ansatz.extremised)
+
+    def _hard_reference(self, given: Mapping[str, Any]) -> Model:
+        """The model whose solutions the reference is one of: without a temperature where that of the reference is zero."""
+        constraint = self.model.constraint
+        prefix = next((prefix for _, prefix in self.ansatz.prefixes if prefix), "")
+        cold = given.get(prefix + getattr(constraint, "temperature", "")) in ("inf", math.inf)
+        return replace(self.model, constraint=getattr(constraint, "hard", constraint)) if cold else self.model
 
     def _check_multiplicities(self, values: Mapping[str, float]) -> None:
         for name in self.ansatz.multiplicities:
