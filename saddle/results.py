@@ -132,7 +132,7 @@ class SaddlePoint:
     def row(self) -> dict[str, object]:
         """The row of this point as JSON and CSV show it, in order."""
         return {
-            **{name: "inf" if value == math.inf else value for name, value in self.parameters.items()},
+            **self.parameters,
             "free_entropy": self.free_entropy,
             **self.observables,
             "order_parameters": dict(self.order_parameters),
