@@ -107,12 +107,23 @@ class _KernelAtPoint:
                 tally.compare(f"{side.name}, {k} in {variable}", found, expected)
 
     def _moved(self, side: _Side, variable: str, step: float) -> np.ndarray:
-        return self._call(side.name, {**self.point, variable: self.point[variable] + step})
+        moved = {**self.point, variable: self.point[variable] + step}
+        for imposed, share in self._shares(side, variable).items():
+            moved[imposed] += share * step
+        return self._call(side.name, moved)
+
+    def _shares(self, side: _Side, variable: str) -> dict[str, float]:
+        """Imposed overlaps that the variable takes along: a free norm at fixed distance, where overlaps are unknown."""
+        if side.name == "energetic" or self.problem.discrete:
+            return {}
+        norms = self.problem.meta["imposed_norms"]
+        return {k: 0.5 * norms[k].count(variable) for k in norms if variable in norms[k]}
 
     def _symmetry(self, tally: Tally, side: _Side, matrix: np.ndarray) -> None:
         active, numbers = self.problem.active, self.f.weight_of
         weight = {k: float(w.subs({m: self.point[m.name] for m in w.free_symbols})) for k, w in numbers.items()}
         names = [k for k in active if k in side.variables or conjugate(k) in side.variables]
+        names = [k for k in names if not self._shares(side, k)]
         rows = [active.index(k) for k in names]
         hessian = np.array([weight[k] * matrix[row] for k, row in zip(names, rows, strict=True)])
         size = max(1.0, float(np.max(np.abs(hessian), initial=0.0)))
