@@ -32,6 +32,8 @@ Path = tuple[int, ...]
 SELF = "(self)"
 """In place of a node, in the key of the overlap of a replica with itself."""
 
+_AT_DISTANCE = "the mean of both norms less 2 distance (in units of the largest squared weight)"
+
 
 @dataclass(frozen=True)
 class Leaf:
@@ -110,7 +112,9 @@ class Ansatz:
 
     def with_free_norms(self) -> Ansatz:
         """The ansatz with the overlap of a replica with itself as an order parameter of every species."""
-        species = [s for s in species_below(self.tree) if s not in self.free_species()]
+        # the norm of a replica without a constraint follows from the others, unless a distance from it is imposed
+        measured = {s for key, name in self.names().items() if name in self.imposed for s in key[1:]}
+        species = [s for s in species_below(self.tree) if s in measured or s not in self.free_species()]
         known = dict(self.norms) if self.norms else {s: f"Q_{s}" if len(species) > 1 else "Q" for s in species}
         overlaps = tuple(((SELF, s, s), known[s]) for s in species)
         if any(key in self.names() for key, _ in overlaps):
@@ -120,10 +124,12 @@ class Ansatz:
         # what is left of the tree without the smallest multiplicity has one species fewer, whose norm is given too
         left = species_below(prune(self.tree, self.vanishing[0])) if self.given else []
         given = tuple((known[s], "Q" if len(left) == 1 else f"Q_{s}") for s in left)
+        # |w - w'|^2 = 4 d scale N with the largest squared weight as scale: half the sum of the norms is left at distance 0
+        told = tuple((name, text.replace("1 - 2 distance", _AT_DISTANCE)) for name, text in self.meaning)
         return replace(
             self,
             overlaps=(*self.overlaps, *overlaps),
-            meaning=(*self.meaning, *meaning),
+            meaning=(*told, *meaning),
             given=(*self.given, *given),
         )
 
@@ -141,7 +147,8 @@ class Ansatz:
 
     def is_spectator(self, key: Key) -> bool:
         """Whether an overlap has no say: one of its replicas is free, and it is not imposed, so that its conjugate is 0."""
-        return bool(self.free_species() & {key[1], key[2]}) and self.names().get(key) not in self.imposed
+        named = self.names().get(key) in self.imposed or (key[0] == SELF and key in self.names())
+        return bool(self.free_species() & {key[1], key[2]}) and not named
 
     def names(self) -> dict[Key, str]:
         """Overlap names by key, in the order of their declaration."""

@@ -11,9 +11,19 @@ if TYPE_CHECKING:
     from replica.ansatz import Ansatz
 
 
-def general_formula(discrete: bool) -> tuple[str, str]:
-    """Return the replicated average for any ansatz, as LaTeX and as text; ``discrete`` weights have a trace."""
-    if discrete:
+def general_formula(discrete: bool, unit_norm: bool = True) -> tuple[str, str]:
+    """Return the replicated average for any ansatz, as LaTeX and as text; ``discrete`` weights have a trace.
+
+    Where the norm is not fixed (``unit_norm`` false), overlaps of replicas with themselves are among the others.
+    """
+    if not unit_norm:
+        prior = ("", "") if discrete else (r" + \sum_a \ln \rho(Q_{aa})", " + sum_a ln rho(Q_aa)")
+        interaction = r"- \frac{1}{2} \sum_{ab} \hat{Q}_{ab} Q_{ab}" if discrete else "0"
+        trace = r"\ln \operatorname{Tr}_w \, e^{\frac{1}{2} \sum_{ab} \hat{Q}_{ab} w^a w^b}"
+        entropic = trace if discrete else rf"\frac{{1}}{{2}} \ln \det Q{prior[0]}"
+        plain = ("-sum_{ab} Qhat_ab Q_ab / 2", "ln Tr_w exp(sum_{ab} Qhat_ab w^a w^b / 2)")
+        plain = plain if discrete else ("0", f"(1/2) ln det Q{prior[1]}")
+    elif discrete:
         interaction = r"- \sum_{a<b} \hat{Q}_{ab} Q_{ab} - \frac{1}{2} \sum_a \hat{Q}_{aa}"
         entropic = r"\ln \operatorname{Tr}_w \, e^{\frac{1}{2} \sum_{ab} \hat{Q}_{ab} w^a w^b}"
         plain = ("-sum_{a<b} Qhat_ab Q_ab - sum_a Qhat_aa / 2", "ln Tr_w exp(sum_{ab} Qhat_ab w^a w^b / 2)")

@@ -104,16 +104,32 @@ class FreeEntropy:
         """The definitions with the calculus that goes through them."""
         return Definitions("", dict(self.definitions))
 
+    def imposed_norms(self) -> dict[str, list[str]]:
+        """Where norms are free, those of both replicas of every imposed overlap: a distance leaves it half their sum."""
+        species = {name: key[1:] for key, name in self.ansatz.names().items()}
+        found = {k: [self.ansatz.norm(s) for s in species[k]] for k in self.ansatz.imposed}
+        return {k: [norm for norm in norms if norm is not None] for k, norms in found.items()}
+
+    def ties(self, norm: str) -> dict[str, sp.Expr]:
+        """What the equation of an imposed overlap adds to that of a free norm, with which it moves at fixed distance."""
+        shares = {k: sp.Rational(norms.count(norm), 2) for k, norms in self.imposed_norms().items()}
+        if norm in dict(self.ansatz.given):
+            return {}
+        return {k: sp.cancel(c * self.weight_of[k] / self.weight_of[norm]) for k, c in shares.items() if c}
+
     def saddle_equations(self) -> tuple[sp.Eq, ...]:
         """Return the saddle equations, solved for the conjugates and (discrete weights) for the overlaps.
 
         An imposed overlap has no equation for its conjugate, which is fixed by the value of the overlap instead; a
-        given one obeys the equations of the reference.
+        given one obeys the equations of the reference.  Where a norm is free, it is extremised at a fixed distance.
         """
         alpha, equations = sp.Symbol("alpha"), []
         for op in self.order_parameters:
             if op.role != "imposed":
-                equations.append(sp.Eq(sp.Symbol(op.conjugate), alpha * self.energetic_pairs[op.symbol], evaluate=False))
+                right = alpha * self.energetic_pairs[op.symbol]
+                for imposed, tie in self.ties(op.symbol).items():
+                    right += tie * (alpha * self.energetic_pairs[imposed] - sp.Symbol(conjugate(imposed)))
+                equations.append(sp.Eq(sp.Symbol(op.conjugate), right, evaluate=False))
         for op in self.order_parameters:
             if op.symbol in self.weight_pairs:
                 left = op.symbol if self.model.weights.discrete else op.conjugate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sympy as sp
 
 from replica.expr import Delta, H, Log2Cosh, LogH, Mills, MillsExcess, Step, TwoCosh
+from replica.level_words import LEVELS, level_text
 from replica.notation import Name, superscript
 from replica.pieces import SMOOTH
 from replica.piecewise_words import function_text
@@ -74,6 +75,8 @@ class LatexWriter(Writer):
     def _function(self, expr: sp.Expr, power: str) -> str:
         if isinstance(expr, SMOOTH):
             return function_text(self, expr, power, latex=True)
+        if isinstance(expr, LEVELS):
+            return level_text(self, expr, power, latex=True)
         argument, single = self.argument(expr)
         tall = r"\frac" in argument
         inner = rf"\left({argument}\right)" if tall else f"({argument})"
@@ -152,6 +155,8 @@ class TextWriter(Writer):
     def _function(self, expr: sp.Expr, power: str) -> str:
         if isinstance(expr, SMOOTH):
             return function_text(self, expr, power, latex=False)
+        if isinstance(expr, LEVELS):
+            return level_text(self, expr, power, latex=False)
         argument, single = self.argument(expr)
         raised = self.power(power) if power else ""
         if isinstance(expr, MillsExcess):

@@ -115,6 +115,8 @@ class Notation:
             self.names[name] = public_name(name)
         self._constraint_parameters()
         self.taken = {name.letter for name in self.names.values() if not name.index}
+        if model.weights.discrete and not model.weights.unit_norm:
+            self.taken.add("Z")  # the trace over the levels
         for tree, hat in ((fields, False), (weights, True)):
             if tree is not None:
                 self._variables(tree, hat)

@@ -16,6 +16,7 @@ import sympy as sp
 
 from replica.breaking import COLUMNS, PAGE, lines, width, wrapped
 from replica.expr import SPECIAL, Average, H, Log2Cosh, LogH, Mills, MillsExcess, Step, arguments
+from replica.level_words import level_explanations
 from replica.looks import LatexWriter, TextWriter
 from replica.notation import Name, Notation
 from replica.pieces import SMOOTH, LogPieces
@@ -204,7 +205,8 @@ class Page:
             sentences.append(
                 f"{_listed(law)} {'is a Gaussian variable' if len(law) == 1 else 'are independent Gaussian variables'}"
             )
-        for name, sentence in explanations(exprs, self.full, self.latex).items():
+        told = explanations(exprs, self.full, self.latex) | level_explanations(exprs, self.full, self.latex)
+        for name, sentence in told.items():
             if name not in self.told:
                 self.told.add(name)
                 sentences.append(sentence)

@@ -18,6 +18,20 @@ if TYPE_CHECKING:
     from replica.model import Model
 
 
+_ABOUT_NORMS = {
+    (True, True): "Since the squared weights are 1, a diagonal can be added to the conjugates in the trace, which makes "
+    "them a covariance, and taken out of the interaction.",
+    (False, True): "For weights on a sphere the conjugates are integrated out: this and the weights together leave half "
+    "the logarithm of the determinant of the overlap matrix.",
+    (True, False): "The norm of the weights is not fixed: the overlap of a replica with itself has a conjugate too, counts "
+    "as half a pair, and is the variance of its field.",
+    (False, False): "The norm of the weights is not fixed: the overlap of a replica with itself is the variance of its "
+    "field. The conjugates are integrated out: this and the weights together leave half the logarithm of the determinant of "
+    "the overlap matrix, and the prior.",
+}
+"""What the norms mean for the conjugates, for discrete or other weights whose norm is fixed or not."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One step of a derivation.
@@ -69,18 +83,13 @@ def steps_of(derivation: Derivation, result: FreeEntropy) -> tuple[Step, ...]:
             + " and an average over one pattern, in which each replica has the factor chi of its constraint.",
             (("Phi", interaction + entropic + alpha * energetic),),
             table,
-            formula=general_formula(discrete),
+            formula=general_formula(discrete, model.weights.unit_norm),
             shown=False,
         ),
         Step(
             "Overlaps and conjugates",
-            "Each overlap is fixed by a conjugate, and every pair of replicas contributes minus their product. Since "
-            "the squared weights are 1, a diagonal can be added to the conjugates in the trace, which makes them a "
-            "covariance, and taken out of the interaction."
-            if discrete
-            else "Each overlap is fixed by a conjugate, and every pair of replicas contributes minus their product. For "
-            "weights on a sphere the conjugates are integrated out: this and the weights together leave half the "
-            "logarithm of the determinant of the overlap matrix.",
+            "Each overlap is fixed by a conjugate, and every pair of replicas contributes minus their product. "
+            + _ABOUT_NORMS[discrete, model.weights.unit_norm],
             (("-sum_{a<b} Qhat_ab Q_ab", pairs),),
         ),
         Step(

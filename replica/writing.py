@@ -14,13 +14,15 @@ import sympy as sp
 from sympy.core.function import AppliedUndef
 
 from replica.expr import Average, Delta, H, Log2Cosh, LogH, Mills, MillsExcess, SiteSum, Step, TwoCosh
+from replica.level_words import LEVELS
+from replica.levels import Trace
 from replica.maximum import AtMaximum, Maximum
 from replica.notation import Name, Notation
 from replica.pieces import BARE, SMOOTH, edge_count
 from replica.pieces import Pieces as Smoothed
 from replica.piecewise_words import written_out
 
-SPECIAL_FORMS = (H, LogH, Mills, MillsExcess, TwoCosh, Log2Cosh, Step, Delta, sp.tanh, sp.exp, *SMOOTH, *BARE)
+SPECIAL_FORMS = (H, LogH, Mills, MillsExcess, TwoCosh, Log2Cosh, Step, Delta, sp.tanh, sp.exp, *SMOOTH, *BARE, *LEVELS)
 
 
 BINDERS = (Average, SiteSum, Maximum, AtMaximum)
@@ -225,7 +227,8 @@ class Writer(ABC):
                 after.append(base**exponent)
             else:
                 above.append(base**exponent)
-        after.sort(key=lambda f: (f.has(*BINDERS), not isinstance(f.as_base_exp()[0], (H, TwoCosh, sp.exp, Smoothed))))
+        tilts = (H, TwoCosh, Trace, sp.exp, Smoothed)
+        after.sort(key=lambda f: (f.has(*BINDERS), not isinstance(f.as_base_exp()[0], tilts)))
         return negative, sorted(above, key=self._factor_place), sorted(below, key=self._factor_place), after
 
     def _split(self, factor: sp.Expr) -> tuple[sp.Expr, ...]:

@@ -118,16 +118,10 @@ class Layout:
         """The norms that are solved for."""
         return [k for (node, *_), k in self.ansatz.names().items() if node == SELF and k in self.free]
 
-    def _imposed_norms(self) -> dict[str, list[str]]:
-        """Where norms are free, those of both replicas of every imposed overlap: a distance leaves it half their sum."""
-        species = {name: key[1:] for key, name in self.ansatz.names().items()}
-        found = {k: [self.ansatz.norm(s) for s in species[k]] for k in self.ansatz.imposed}
-        return {k: [norm for norm in norms if norm is not None] for k, norms in found.items()}
-
     def _total(self, expr: sp.Expr, name: str) -> sp.Expr:
         """The derivative in a free overlap; a norm moves the imposed overlaps along, at fixed distance."""
         slope = self.definitions.total_derivative(expr, sp.Symbol(name))
-        for imposed, norms in self._imposed_norms().items():
+        for imposed, norms in self.f.imposed_norms().items():
             if share := norms.count(name):
                 slope += sp.Rational(share, 2) * self.definitions.total_derivative(expr, sp.Symbol(imposed))
         return slope
@@ -188,7 +182,7 @@ class Layout:
             "prefixes": dict(self.ansatz.prefixes),
             "norm_of": {k: str(norm) for k in self._free_pivots() if (norm := self._norm_of(k)) != 1},
             "norms": self._norms(),
-            "imposed_norms": self._imposed_norms(),
+            "imposed_norms": self.f.imposed_norms(),
             "pivots": self._free_pivots(),
             "ceilings": self._ceilings(),
             "own_pivots": self._own_pivots(),
