@@ -187,6 +187,7 @@ _COMPUTED: Mapping[tuple[str, str], Computation] = {
     ("q at capacity", _BINARY): _AtCapacity("q"),
     ("qhat at capacity", _BINARY): _AtCapacity("qhat"),
     ("E tanh^4 at capacity", _BINARY): _tanh_four,
+    ("capacity", "symmetric binary perceptron"): _capacity_of("symmetric-binary-perceptron"),
     ("capacity, RS", _SPHERICAL): _capacity_of("spherical-perceptron"),
     ("capacity, RS (upper bound for kappa < 0)", _SPHERICAL): _capacity_of("spherical-perceptron"),
     **{
@@ -202,7 +203,6 @@ _NEEDS_FOR_QUANTITY = {
     "alpha_OGP": "the entropy of clones at a mutual overlap",
 }
 _NEEDS_FOR_MODEL = {
-    "symmetric": "a window constraint",
     "tree committee": "committee machines",
     "binary teacher-student": "the teacher-student constraint",
 }

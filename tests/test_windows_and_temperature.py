@@ -1,0 +1,189 @@
+"""Windows, their complements and finite temperature, held against formulas typed by hand."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import mpmath
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.special import log_ndtr, ndtr
+
+import replica
+import saddle
+from replica.errors import InputError
+from saddle.edges import interval, one_edge, two_edges
+from saddle.results import SaddlePoint, Threshold
+
+WINDOW, OUTSIDE, BINARY = "symmetric-binary-perceptron", "u-function-perceptron", "binary-perceptron"
+
+
+def allowed(model: str, kappa: float) -> float:
+    """The probability that a unit Gaussian fulfils the constraint."""
+    outside = 2.0 * float(ndtr(-kappa))
+    return outside if model == OUTSIDE else 1.0 - outside
+
+
+def solved(model: object, ansatz: str, **parameters: object) -> SaddlePoint:
+    found = saddle.solve((model, ansatz), throw=True, **parameters)  # type: ignore[arg-type]
+    assert isinstance(found, SaddlePoint)
+    return found
+
+
+def log_between(a: float, b: float) -> float:
+    """The logarithm of a Gaussian probability between two bounds."""
+    if a + b < 0.0:
+        a, b = -b, -a
+    return math.log(ndtr(-a) - ndtr(-b))
+
+
+def gaussian(f: Callable[[float], float], *points: float) -> float:
+    """A Gaussian average by adaptive quadrature."""
+
+    def integrand(z: float) -> float:
+        return math.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi) * f(z)
+
+    settings = {"epsabs": 1e-13, "epsrel": 1e-13, "limit": 400}
+    return float(quad(integrand, -11.0, 11.0, points=points or None, **settings)[0])
+
+
+@pytest.mark.parametrize("model", [WINDOW, OUTSIDE])
+@pytest.mark.parametrize("kappa", [0.05, 0.7, 2.5])
+def test_even_models_are_annealed(model: str, kappa: float) -> None:
+    point = solved(model, "rs", alpha=0.6, kappa=kappa)
+    exact = math.log(2.0) + 0.6 * math.log(allowed(model, kappa))
+    assert abs(point.free_entropy - exact) <= point.error < 1e-13
+    assert point["q"] == point["qhat"] == point["overlap"] == 0.0
+
+
+def test_capacity_and_extremal_window() -> None:
+    capacity = saddle.capacity(WINDOW, 1.0)
+    assert isinstance(capacity, Threshold)
+    assert round(capacity.value, 4) == 1.8159
+    assert abs(capacity.value + math.log(2.0) / math.log(allowed(WINDOW, 1.0))) < 1e-13
+    assert capacity["stable"] is True
+    smallest = saddle.max_margin(WINDOW, capacity.value)
+    assert isinstance(smallest, Threshold)
+    assert abs(smallest.value - 1.0) < 1e-12
+    assert "smallest window" in smallest.message
+
+
+def test_tiny_window_at_a_small_load() -> None:
+    found = saddle.max_margin(WINDOW, 0.05)
+    assert isinstance(found, Threshold)
+    assert abs(math.log(2.0) + 0.05 * math.log(math.erf(found.value / math.sqrt(2.0)))) < 1e-12
+
+
+def test_u_function_is_unstable_beyond_its_margin() -> None:
+    for kappa, stable in ((0.816, True), (0.818, False)):
+        found = saddle.capacity(OUTSIDE, kappa)
+        assert isinstance(found, Threshold)
+        assert found["stable"] is stable
+        assert bool(found.warnings) is not stable
+
+
+def test_franz_parisi_of_a_window() -> None:
+    alpha, kappa, reference, d = 0.8, 1.0, 0.9, 0.2
+    point = solved(WINDOW, "franz-parisi", alpha=alpha, kappa=kappa, reference_kappa=reference, distance=d)
+    q, qhat, p, phat = (float(point[k]) for k in ("q", "qhat", "p", "phat"))  # type: ignore[arg-type]
+    spread, noise = math.sqrt(q - p * p), math.sqrt(1.0 - q)
+
+    def probes(v: float) -> float:
+        return gaussian(lambda y: log_between(*((side * kappa - p * v - spread * y) / noise for side in (-1.0, 1.0))))
+
+    def density(v: float) -> float:
+        return math.exp(-0.5 * v * v) / math.sqrt(2.0 * math.pi) * probes(v)
+
+    energetic = quad(density, -reference, reference, epsabs=1e-11, epsrel=1e-11)[0] / allowed(WINDOW, reference)
+    entropic = gaussian(lambda y: float(np.logaddexp(phat + math.sqrt(qhat) * y, -phat - math.sqrt(qhat) * y)))
+    exact = -0.5 * qhat * (1.0 - q) - p * phat + entropic + alpha * energetic
+    assert abs(point.free_entropy - exact) < 1e-10
+    assert point["t"] == point["qr"] == 0.0
+
+
+def test_smaller_window_around_a_reference() -> None:
+    curve = saddle.franz_parisi(WINDOW, 0.8, ["max", 1.1], 1.0, [0.001, 0.1, 0.45])
+    around_extremal = curve.curves[0]
+    assert around_extremal["typical_distance"] == 0.5
+    assert around_extremal["positive"] is around_extremal["monotonic"] is True
+    assert curve.points[3].status.value == "branch-end"
+    with pytest.raises(InputError, match="below the smallest window"):
+        saddle.solve((WINDOW, "franz-parisi"), alpha=0.8, kappa=1.0, reference_kappa=0.3, distance=0.1)
+    with pytest.raises(InputError, match="must be positive"):
+        saddle.solve((WINDOW, "rs"), alpha=0.8, kappa=0.0)
+
+
+def free_entropy_at(alpha: float, kappa: float, beta: float, q: float, qhat: float) -> float:
+    """The replica-symmetric free entropy of error counting, as in textbooks."""
+    noise, spread = math.sqrt(1.0 - q), math.sqrt(q)
+
+    def pattern(z: float) -> float:
+        x = (kappa - spread * z) / noise
+        return float(np.logaddexp(log_ndtr(-x), -beta + log_ndtr(x)))
+
+    entropic = gaussian(lambda z: float(np.logaddexp(math.sqrt(qhat) * z, -math.sqrt(qhat) * z)))
+    kinks = (kappa / spread, (kappa - noise * math.sqrt(2.0 * beta)) / spread)
+    return -0.5 * qhat * (1.0 - q) + entropic + alpha * gaussian(pattern, *(k for k in kinks if abs(k) < 11.0))
+
+
+@pytest.mark.parametrize(("alpha", "beta"), [(0.5, 1.0), (0.5, 30.0), (2.0, 5.0)])
+def test_error_counting(alpha: float, beta: float) -> None:
+    model = replica.soft(replica.zoo.binary_perceptron())
+    point = solved(model, "rs", alpha=alpha, kappa=0.1, beta=beta)
+    exact = free_entropy_at(alpha, 0.1, beta, float(point["q"]), float(point["qhat"]))  # type: ignore[arg-type]
+    assert abs(point.free_entropy - exact) < 1e-11
+    energy, h = float(point["energy"]), 1e-4  # type: ignore[arg-type]
+    above, below = (solved(model, "rs", alpha=alpha, kappa=0.1, beta=beta + s).free_entropy for s in (h, -h))
+    assert abs(energy + (above - below) / (2.0 * h)) < 1e-7
+    assert abs(float(point["entropy"]) - point.free_entropy - beta * energy) < 1e-12  # type: ignore[arg-type]
+
+
+def test_zero_temperature_is_the_hard_constraint() -> None:
+    hard = solved(BINARY, "rs", alpha=0.5, kappa=0.0).free_entropy
+    curve = saddle.entropy_curve(BINARY, 0.5, 0.0, beta=[1e3, "inf"])
+    assert np.allclose(curve.free_entropy, hard, rtol=0.0, atol=1e-13)
+    assert np.all(curve.energy == 0.0)
+    references = saddle.franz_parisi(BINARY, 0.5, "max", 0.0, [0.1], beta="inf")
+    hard_reference = saddle.franz_parisi(BINARY, 0.5, "max", 0.0, [0.1])
+    assert abs(references.free_entropy[0] - hard_reference.free_entropy[0]) < 1e-11
+
+
+def test_soft_window_is_annealed() -> None:
+    model = replica.soft(replica.zoo.symmetric_binary_perceptron())
+    point = solved(model, "rs", alpha=1.0, kappa=0.7, beta=2.0)
+    mass = allowed(WINDOW, 0.7)
+    exact = math.log(2.0) + math.log(mass + math.exp(-2.0) * (1.0 - mass))
+    assert abs(point.free_entropy - exact) < 1e-13
+
+
+def test_no_capacity_at_finite_temperature() -> None:
+    with pytest.raises(InputError, match="At finite temperature"):
+        saddle.capacity(replica.soft(replica.zoo.binary_perceptron()), 0.0)
+
+
+@pytest.mark.parametrize("name", ["rs", "franz-parisi"])
+def test_checks_of_a_window(name: str) -> None:
+    assert all(check.passed for check in saddle.check(WINDOW, name))
+
+
+@pytest.mark.parametrize(("a", "b"), [(-0.3, 0.2), (7.0, 7.4), (12.0, 30.0), (-5.0, 0.5), (-40.0, -20.0), (-1e-4, 2e-4)])
+def test_interval(a: float, b: float) -> None:
+    with mpmath.workdps(400):
+        low, high = (a, b) if a + b >= 0 else (-b, -a)
+        mass = (mpmath.erfc(low / mpmath.sqrt(2)) - mpmath.erfc(high / mpmath.sqrt(2))) / 2
+        rates = [mpmath.npdf(x) / mass for x in (a, b)]
+        exact = [mpmath.log(mass), *rates, rates[0] - a, rates[1] + b]
+        for found, expected in zip(interval(a, b), exact, strict=True):
+            assert abs(found - expected) <= 1e-13 * abs(expected)
+
+
+def test_light_weights_keep_their_digits() -> None:
+    log_s, edge, excess, below, above = one_edge(45.0, -1000.0, 0.0)
+    assert log_s == pytest.approx(-1000.0, abs=1e-6)
+    assert below == pytest.approx(1.0, abs=1e-5)
+    assert one_edge(1.0, -math.inf, 0.0)[1] == pytest.approx(1.5251352761609807)
+    assert two_edges(-1.0, 1.0, 0.0, -math.inf, 0.0)[0] == pytest.approx(math.log(2.0 * ndtr(-1.0)))
+    assert excess == pytest.approx(edge - 45.0)
+    assert above == pytest.approx(0.0, abs=1e-5)
