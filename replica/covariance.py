@@ -17,6 +17,27 @@ from replica.fields import Definitions
 from replica.model import Architecture
 
 
+def gap(architecture: Architecture, missing: sp.Expr) -> sp.Expr:
+    """Return what the covariance at ``1 - missing`` lacks to the variance; a difference if there is no better form."""
+    own = getattr(architecture, "gap", None)
+    return own(missing) if own else architecture.covariance(sp.Integer(1)) - architecture.covariance(1 - missing)
+
+
+def slopes_at_one(architecture: Architecture) -> tuple[sp.Expr, sp.Expr]:
+    """Return the first and second derivative of the covariance at overlap 1, as limits where they are not declared."""
+    if own := getattr(architecture, "slopes_at_one", None):
+        return own()
+    q = sp.Symbol("q")
+    first, second = (sp.limit(sp.diff(architecture.covariance(q), q, order), q, 1, "-") for order in (1, 2))
+    return first, second
+
+
+def error_bound(architecture: Architecture, overlap: sp.Expr) -> sp.Expr | None:
+    """Return a bound of the absolute error of the covariance at an overlap, None where it is exact."""
+    own = getattr(architecture, "covariance_error", None)
+    return own(overlap) if own else None
+
+
 class FieldCovariances:
     """Covariances by overlap, with the definitions of their names.
 

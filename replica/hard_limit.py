@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from replica.ansatz import conjugate
+from replica.covariance import slopes_at_one
 from replica.expr import Average, Delta, Mills, Step, slope_and_rest
 from replica.pieces import SMOOTH
 
@@ -73,7 +74,7 @@ def near_one(
         sp.Symbol(f"ddD_{name}"): curvature,
     }
     known = {scale: architecture.covariance(sp.Integer(1))}
-    return near, known | dict(zip((slope, curvature), architecture.slopes_at_one(), strict=True))
+    return near, known | dict(zip((slope, curvature), slopes_at_one(architecture), strict=True))
 
 
 def _missing_overlap(weights: sp.Expr, qhat: sp.Symbol) -> sp.Expr:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from replica.ansatz import leaf_paths, multiplicity, nodes_along
+from replica.covariance import slopes_at_one
 from replica.expr import Average, H, Mills, MillsExcess, Step, canonical, slope_and_rest
 from replica.fields import Definitions
 from replica.hard_limit import half_line_average, hardens, near_one
@@ -71,6 +72,8 @@ def sat_limit(free_entropy: FreeEntropy) -> SatLimit | None:
     """
     found = _innermost(free_entropy)
     if found is None or free_entropy.model.weights.discrete or free_entropy.energetic.has(*SMOOTH):
+        return None
+    if slopes_at_one(free_entropy.model.architecture)[0].is_infinite:
         return None
     saturated, name = found
     epsilon, strength = sp.Symbol("epsilon", positive=True), sp.Symbol(STRENGTH, positive=True)

@@ -174,6 +174,8 @@ def _threshold(
         from saddle.broken_capacity import broken_capacity
 
         unbroken = _threshold(name, fixed, sought, Setting.of((setting.model, "rs")), value, start, tolerance)
+        if unbroken.status is Status.ABSENT:
+            return line.result(math.nan, math.nan, Status.ABSENT, unbroken.message)
         return broken_capacity(line, unbroken)
     _check_norms(setting)
     if not setting.model.weights.discrete:
@@ -242,6 +244,8 @@ class Line:
         return Threshold(
             name=self.name,
             model=self.setting.model.name,
+            options=dict(self.setting.model.options),
+            deviation=self.setting.deviation,
             ansatz=self.setting.ansatz.name,
             parameters={self.fixed: self.value},
             value=x,
@@ -275,7 +279,7 @@ def _zero_entropy(line: Line, start: Any) -> Threshold:
         if here is None:
             low, high = (low, min(high, x)) if harder > 0 else (max(low, x), high)
             other = low if harder > 0 else high
-            x = 0.5 * (other + x) if math.isfinite(other) else x - harder
+            x = 0.5 * (other + x) if math.isfinite(other) else x - harder * (line.setting.deviation or 1.0)
             here = _entropy_at(line, x, None)
             continue
         low, high = (x, high) if (here.point.free_entropy > 0.0) == (harder > 0) else (low, x)
@@ -366,6 +370,9 @@ def _found(line: Line, here: _Step, log: tuple[Iteration, ...]) -> Threshold:
 def _volume_limit(line: Line) -> Threshold:
     """The threshold of continuous weights, from the closed form of the load without volume."""
     problem = Problem(line.setting.kernel, {"alpha": 1.0, "kappa": 0.0}, {})
+    if not problem.meta["limit_load"]:
+        return _without_limit(line)
+    unit = line.setting.deviation or 1.0
 
     def load(kappa: float) -> tuple[float, float]:
         out = problem.call("limit_load", [kappa], 2, line.setting.rule)
@@ -388,8 +395,8 @@ def _volume_limit(line: Line) -> Threshold:
         miss = math.log(value / line.value)
         step = -miss * value / slope
         log.append(Iteration(count, abs(miss), 1.0, "newton"))
-        kappa += max(-1.0, min(1.0, step))
-        if abs(step) <= 4 * _EPS * max(1.0, abs(kappa)):
+        kappa += max(-unit, min(unit, step))
+        if abs(step) <= 4 * _EPS * max(unit, abs(kappa)):
             break
     value, slope = load(kappa)
     error = (64 * _EPS * value + abs(value - line.value)) / abs(slope) + 4 * _EPS * abs(kappa)
@@ -397,6 +404,19 @@ def _volume_limit(line: Line) -> Threshold:
         message = f"The margin with capacity {line.value:g} was not found."
         return line.result(math.nan, math.nan, Status.NOT_CONVERGED, message, iterations=tuple(log))
     return found(kappa, error, {"iterations": tuple(log)})
+
+
+def _without_limit(line: Line) -> Threshold:
+    """The answer where the overlap of two solutions reaches 1 at no load."""
+    if line.setting.kernel.META["infinite_slope"]:
+        what = "capacity" if line.sought == "alpha" else "maximal margin"
+        message = (
+            f"There is no finite {what}: an activation with a jump correlates the outputs of two solutions with infinite "
+            "slope as their overlap tends to 1, so that they have a volume at any load."
+        )
+    else:
+        message = "The load at which the overlap of two solutions reaches 1 is not known for this constraint."
+    return line.result(math.nan, math.nan, Status.ABSENT, message)
 
 
 def _stability_at_limit(problem: Problem, values: Mapping[str, float], setting: Setting) -> dict[str, Any]:

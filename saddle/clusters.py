@@ -82,6 +82,8 @@ def cluster_point(
     observables = _observables(setting, problem, better, found)
     return SaddlePoint(
         model=setting.model.name,
+        options=dict(setting.model.options),
+        deviation=setting.deviation,
         ansatz=setting.ansatz.name,
         parameters=dict(values),
         order_parameters={**order_parameters(problem, better), **_multiplicities(setting, problem)},

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
+from replica.covariance import error_bound, gap
 from replica.hermite import coefficients_of
 
 if TYPE_CHECKING:
@@ -45,9 +46,9 @@ class Conditioning:
                 continue
             if left not in remaining:
                 own[left] = 1 - q
-            gap = sp.Symbol(f"gap_{name}")
-            own[gap] = self.architecture.gap(left)
-            self._gaps[variance - covariance] = gap
+            symbol = sp.Symbol(f"gap_{name}")
+            own[symbol] = gap(self.architecture, left)
+            self._gaps[variance - covariance] = symbol
             self._products[1 - q**2] = left * (1 + q)
         if self._gaps:
             known = {s: self.near_one(self.through_gaps(e)) for s, e in self.definitions.items()}
@@ -55,8 +56,8 @@ class Conditioning:
 
     def through_gaps(self, expr: sp.Expr) -> sp.Expr:
         """The expression with differences to the variance of a field replaced by gaps."""
-        for difference, gap in self._gaps.items():
-            expr = expr.subs(difference, gap)
+        for difference, symbol in self._gaps.items():
+            expr = expr.subs(difference, symbol)
         return expr
 
     def near_one(self, expr: sp.Expr) -> sp.Expr:
@@ -66,11 +67,11 @@ class Conditioning:
     @property
     def has_error(self) -> bool:
         """Whether the covariance is not exact."""
-        return bool(self._gaps) and self.architecture.covariance_error(sp.Integer(0)) is not None
+        return bool(self._gaps) and error_bound(self.architecture, sp.Integer(0)) is not None
 
     def error(self, overlap: sp.Expr) -> sp.Expr:
         """A bound of the error of the covariance at an overlap."""
-        return self.architecture.covariance_error(overlap)
+        return error_bound(self.architecture, overlap) or sp.Integer(0)
 
     def errors(self, overlaps: Sequence[str]) -> list[sp.Expr]:
         """For each overlap the derivative of the covariance and a bound of its error."""

@@ -198,6 +198,8 @@ def _row(setting: Setting, load: float, kappa: float, at: dict[str, Reported], t
     return DiagramRow(
         name="diagram",
         model=setting.model.name,
+        options=dict(setting.model.options),
+        deviation=setting.deviation,
         ansatz=setting.ansatz.name,
         parameters={"alpha": load, "kappa": kappa},
         value=largest.value,

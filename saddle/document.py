@@ -65,6 +65,8 @@ def document(curve: Curve) -> dict[str, object]:
         "warnings": list(curve.warnings),
         "rows": [_row(point, row) for point, row in zip(points, curve.rows, strict=True)],
     }
+    if options := _options(points):
+        found["options"] = options
     if curve.curves:
         found["curves"] = [dict(entry) for entry in curve.curves]
     if curve.thresholds:
@@ -188,6 +190,11 @@ def _parameters(points: tuple[Result, ...]) -> dict[str, object]:
         for name, value in point.parameters.items():
             found.setdefault(name, {})[_parameter(value)] = None
     return {name: next(iter(seen)) if len(seen) == 1 else list(seen) for name, seen in found.items()}
+
+
+def _options(points: tuple[Result, ...]) -> dict[str, str]:
+    """What the model's name does not say, e.g. an activation."""
+    return {name: _joined(point.options.get(name, "") for point in points) for point in points[:1] for name in point.options}
 
 
 def _provenance(curve: Curve) -> dict[str, object]:

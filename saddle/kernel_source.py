@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from replica.ansatz import SELF, conjugate
+from replica.covariance import slopes_at_one
 from replica.derivation import derive
 from replica.expr import canonical
 from replica.fields import Definitions
@@ -190,7 +191,8 @@ class Layout:
             "replicons": list(self._replicons()),
             "limit_load": limit_load(self.f) is not None,
             "field_variance": float(self.f.model.architecture.covariance(sp.Integer(1))),
-            "normalized": self.f.model.architecture.normalized,
+            "infinite_slope": bool(slopes_at_one(self.f.model.architecture)[0].is_infinite),
+            "normalized": getattr(self.f.model.architecture, "normalized", True),
             "covariance_error": self.covariance.has_error,
             "nishimori": nishimori(self.f.model, self.ansatz),
             "limit_replicon": limit_replicon(self.f) is not None,

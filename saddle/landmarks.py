@@ -128,6 +128,8 @@ class _Axis:
         return Landmark(
             name=name,
             model=self.setting.model.name,
+            options=dict(self.setting.model.options),
+            deviation=self.setting.deviation,
             ansatz=self.setting.ansatz.name,
             parameters=self.parameters,
             value=value,

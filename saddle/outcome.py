@@ -56,6 +56,8 @@ def finished(
     status = Status.NEGATIVE_ENTROPY if negative else Status.CONVERGED
     return SaddlePoint(
         model=setting.model.name,
+        options=dict(setting.model.options),
+        deviation=setting.deviation,
         ansatz=setting.ansatz.name,
         parameters=dict(values),
         order_parameters=order_parameters(problem, state),
@@ -191,6 +193,8 @@ def without_value(
         observables["bound"] = setting.model.weights.distance_bound(values["distance"])
     return SaddlePoint(
         model=setting.model.name,
+        options=dict(setting.model.options),
+        deviation=setting.deviation,
         ansatz=setting.ansatz.name,
         parameters=dict(values),
         order_parameters=dict.fromkeys(names, math.nan),

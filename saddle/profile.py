@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from saddle.results import SaddlePoint
+from saddle.results import SaddlePoint, with_normalized
 from saddle.setting import Setting
 from saddle.solving import reference_point, solve_point
 
@@ -93,7 +93,8 @@ class Profile:
             grid = self._grid(distances, end)
             complete = all(p.converged for p in self.points if p.parameters["distance"] <= end)
             verdict = self._verdict(grid, complete)
-        return {**self.fixed, "typical_distance": typical, "typical_distance_error": self._error(typical), **verdict}
+        fixed = with_normalized(self.fixed, self.setting.deviation)
+        return {**fixed, "typical_distance": typical, "typical_distance_error": self._error(typical), **verdict}
 
     def _typical(self, distances: list[float]) -> float | None:
         """The zero of the slope with the largest entropy in the range, None if the range holds no maximum.

@@ -92,6 +92,11 @@ class SaddlePoint:
         (Franz-Parisi: the reference's saddle and the probes').
     window : pair of float or None
         Distances between which there is no saddle, where this point lies in such a window.
+    options : mapping
+        What the command line needs besides the model's name to mean it, e.g. ``activation``.
+    deviation : float or None
+        Standard deviation of a field in the units of the margins, by which a row divides them beside each of them; None
+        where it is 1 by definition.
     """
 
     model: str
@@ -108,6 +113,8 @@ class SaddlePoint:
     observables: Mapping[str, Number] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     window: tuple[float, float] | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+    deviation: float | None = None
     kernel: str = ""
     rule: str = ""
     tolerance: float = math.nan
@@ -132,7 +139,7 @@ class SaddlePoint:
     def row(self) -> dict[str, object]:
         """The row of this point as JSON and CSV show it, in order."""
         return {
-            **self.parameters,
+            **with_normalized(self.parameters, self.deviation),
             "free_entropy": self.free_entropy,
             **self.observables,
             "order_parameters": dict(self.order_parameters),
@@ -153,7 +160,8 @@ class Threshold:
     """A parameter value at which something happens: a capacity, a maximal margin.
 
     ``name`` is the quantity (``capacity``, ``max_margin``), ``value`` the number with absolute ``error``;
-    ``order_parameters`` are those at the threshold and ``warnings`` what limits its meaning.
+    ``order_parameters`` are those at the threshold and ``warnings`` what limits its meaning; ``options`` and ``deviation``
+    as those of a :class:`SaddlePoint`.
     """
 
     name: str
@@ -170,6 +178,8 @@ class Threshold:
     iterations: tuple[Iteration, ...] = ()
     observables: Mapping[str, Number] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    deviation: float | None = None
     kernel: str = ""
     rule: str = ""
     tolerance: float = math.nan
@@ -191,8 +201,9 @@ class Threshold:
     def row(self) -> dict[str, object]:
         """The row of this threshold as JSON and CSV show it, in order."""
         return {
-            **self.parameters,
+            **with_normalized(self.parameters, self.deviation),
             "value": self.value,
+            **normalized_value(self.name, self.value, self.deviation),
             **self.observables,
             "order_parameters": dict(self.order_parameters),
             "residual": self.residual,
@@ -208,6 +219,25 @@ class Threshold:
 
 
 Result = SaddlePoint | Threshold
+
+
+def with_normalized(parameters: Mapping[str, float], deviation: float | None) -> dict[str, object]:
+    """The parameters, behind every margin the same over the standard deviation of a field (if that is given)."""
+    row: dict[str, object] = {}
+    for name, value in parameters.items():
+        row[name] = value
+        if deviation is not None and _is_margin(name):
+            row[f"{name}_normalized"] = value / deviation
+    return row
+
+
+def normalized_value(name: str, value: float, deviation: float | None) -> dict[str, object]:
+    """The value of a threshold over the standard deviation of a field, if the threshold is a margin."""
+    return {"value_normalized": value / deviation} if deviation is not None and _is_margin(name) else {}
+
+
+def _is_margin(name: str) -> bool:
+    return name.endswith(("kappa", "margin")) or name.startswith("kappa_")
 
 
 def _explain(message: str, status: Status, iterations: tuple[Iteration, ...]) -> str:

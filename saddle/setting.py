@@ -52,6 +52,12 @@ class Setting:
         return kernel_key(self.model, self.ansatz)
 
     @property
+    def deviation(self) -> float | None:
+        """The standard deviation of a field, None where margins are in its units anyway."""
+        meta = self.kernel.META
+        return None if meta["normalized"] else math.sqrt(meta["field_variance"])
+
+    @property
     def rule(self) -> Rule:
         """The plain quadrature rule: finer where only one-dimensional integrals are needed."""
         return Rule() if self.ansatz.imposed or self.ansatz.multiplicities else Rule(0.1)
