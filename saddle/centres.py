@@ -146,6 +146,6 @@ def emit_node(inner: Scope, variable: str, tag: str) -> str:
 
 
 def _text(expr: sp.Expr) -> str:
-    from saddle.codegen import text
+    from saddle.python_text import text
 
     return text(expr)

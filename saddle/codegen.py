@@ -17,7 +17,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import sympy as sp
-from sympy.printing.pycode import PythonCodePrinter
 
 from replica.expr import (
     LOG_OF,
@@ -32,7 +31,6 @@ from replica.expr import (
     canonical,
     slope_and_rest,
 )
-from replica.hermite import PowerSeries, SeriesGap
 from replica.levels import LogTrace, Moment, Trace
 from replica.maximum import half_line
 from replica.parity import even_in
@@ -43,6 +41,7 @@ from saddle.level_source import call_levels
 from saddle.maximisers import at_maxima, emit_half_window
 from saddle.modes import Modes, Powers, arguments_of, powered
 from saddle.piecewise import call_pieces
+from saddle.python_text import NO_VARIANCE, text
 from saddle.scales import unscaled
 from saddle.special_calls import call_special
 from saddle.tilts import log_tilt, outermost_averages, split_tilts, tilts_as_exponentials
@@ -57,8 +56,6 @@ _STRIDES = ((8.0, 1), (3.4, 2), (1.2, 3))
 """Strides through a table of quarter steps, by the distance in standard deviations of the centre from the bulk.  Off
 the real axis by an angle ``a`` the weight around a centre at distance ``c`` grows like exp(c^2/2 sin^2 a / cos 2a), so
 that a given accuracy needs a smaller step the farther the centre is: these keep the error of a centre at 0."""
-_NO_VARIANCE = 1e-280
-"""Variance below which a variable is fixed (its inverse would overflow)."""
 _SPECIAL = (*_GAUSSIAN_TAIL, *_ISING, *_LEVELS, *SMOOTH)
 
 
@@ -88,77 +85,6 @@ class Accumulators:
     names: dict[sp.Expr, sp.Symbol]
     scaled: set[sp.Symbol]
     shift: sp.Symbol
-
-
-class _Printer(PythonCodePrinter):
-    """Arithmetic with cheap integer and half-integer powers."""
-
-    def _print_Pow(self, expr: sp.Expr, rational: bool = False, sqrt: str = "math.sqrt") -> str:
-        base, exponent = expr.as_base_exp()
-        text = self.parenthesize(base, 100)
-        if exponent.is_Integer and 1 < abs(exponent) <= 6:
-            power = "*".join([text] * abs(int(exponent)))
-            return f"({power})" if exponent > 0 else f"(1.0/({power}))"
-        if exponent == -1:
-            return f"(1.0/{text})"
-        if exponent == sp.Rational(1, 2):
-            return f"math.sqrt({self._print(base)})"
-        if exponent.is_Rational and exponent.q == 2:
-            root, n = f"math.sqrt({self._print(base)})", (exponent.p - (1 if exponent.p > 0 else -1)) // 2
-            power = "*".join([root, *([text] * abs(n))])
-            return f"({power})" if exponent > 0 else f"(1.0/({power}))"
-        return f"{text}**({self._print(exponent)})"
-
-    def _print_Rational(self, expr: sp.Rational) -> str:
-        return f"({expr.p}.0/{expr.q}.0)"
-
-    def _print_Integer(self, expr: sp.Integer) -> str:
-        return f"{int(expr)}.0"
-
-    def _print_exp(self, expr: sp.exp) -> str:
-        return f"math.exp({self._print(expr.args[0])})"
-
-    def _print_NegativeInfinity(self, expr: sp.Expr) -> str:
-        return "(-math.inf)"
-
-    def _print_Angle(self, expr: sp.Expr) -> str:
-        return f"angle({self._print(expr.args[0])})"
-
-    def _print_Wedge(self, expr: sp.Expr) -> str:
-        return f"wedge({self._print(expr.args[0])})"
-
-    def _print_ArcsineGap(self, expr: sp.Expr) -> str:
-        return f"arcsine_gap({self._print(expr.args[0])}, {self._print(expr.args[1])})"
-
-    def _print_Function(self, expr: sp.Expr) -> str:
-        # classes of their own, one per series: sympy looks for methods by the last name only
-        argument = self._print(expr.args[0])
-        if isinstance(expr, PowerSeries):
-            return f"horner({table_name(expr)}, {argument})"
-        if isinstance(expr, SeriesGap):
-            return f"(({argument}) * horner({table_name(expr)}, 1.0 - ({argument})))"
-        return str(super()._print_Function(expr))
-
-    def _print_Positive(self, expr: sp.Expr) -> str:
-        return f"max({self._print(expr.args[0])}, {_NO_VARIANCE})"
-
-    def _print_Symbol(self, expr: sp.Symbol) -> str:
-        return f"_{expr.name}"
-
-    _print_Dummy = _print_Symbol
-
-
-def table_name(series: sp.Expr) -> str:
-    """Name of the table of coefficients of a series in a kernel module."""
-    return f"_{type(series).__name__}"
-
-
-_PRINTER = _Printer({"fully_qualified_modules": True})
-
-
-def text(expr: sp.Expr) -> str:
-    """Python source of an expression without averages."""
-    return str(_PRINTER.doprint(expr))
 
 
 class Scope:
@@ -489,7 +415,7 @@ class KernelWriter:
             f"half_{tag} = 0.0",
             f"sd_{tag} = 0.0",
             f"norm_{tag} = math.nan",
-            f"if {text(variance)} > {_NO_VARIANCE}:",
+            f"if {text(variance)} > {NO_VARIANCE}:",
             f"    half_{tag} = 0.5 / {text(variance)}",
             f"    sd_{tag} = math.sqrt({text(variance)})",
         ):

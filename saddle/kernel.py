@@ -40,6 +40,7 @@ _SHAPING = (
     "modes.py",
     "offsets.py",
     "piecewise.py",
+    "python_text.py",
     "scales.py",
     "special.py",
     "special_calls.py",

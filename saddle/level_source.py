@@ -17,7 +17,7 @@ def call_levels(writer: KernelWriter, place: sp.Tuple, value: sp.Expr, used: set
 
     ``place`` holds field, curvature and levels of the functions, ``used`` the functions (with the power of a moment).
     """
-    from saddle.codegen import text
+    from saddle.python_text import text
 
     levels, bend = place[2], writer.define(place[1], "g")
     constants = [writer.define(bend * level**2 / 2 + sp.log(measure).evalf(17), "g") for level, measure in levels]

@@ -22,7 +22,7 @@ def call_pieces(writer: KernelWriter, parameters: sp.Tuple, edges: Sequence[sp.E
 
     ``edges`` are the first half of ``parameters``, as the kernel computes them.
     """
-    from saddle.codegen import text
+    from saddle.python_text import text
 
     k = len(edges)
     if k not in _ROUTINES:

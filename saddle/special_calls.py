@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def call_special(writer: KernelWriter, place: sp.Tuple, value: sp.Expr, used: set[tuple]) -> dict[sp.Expr, sp.Symbol]:
     """One call for everything wanted of an argument (the only entry of ``place``), as the kernel computes it: ``value``."""
-    from saddle.codegen import text
+    from saddle.python_text import text
 
     scope, (argument,) = writer.scope_of(value), place
     if used <= {(Log2Cosh,), (sp.tanh,)}:
