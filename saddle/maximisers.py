@@ -125,7 +125,7 @@ def at_maxima(writer: KernelWriter, exprs: Sequence[sp.Expr]) -> list[sp.Expr]:
 
 
 def _at_maximum(writer: KernelWriter, node: AtMaximum) -> sp.Expr:
-    from saddle.codegen import text
+    from saddle.python_text import text
 
     key = sp.Tuple(*node.problem)
     known = next((scope.known[key] for scope in writer.scopes if key in scope.known), None)
@@ -167,7 +167,7 @@ def _maximiser(writer: KernelWriter, node: AtMaximum, free: list[sp.Symbol]) -> 
 
 def emit_half_window(writer: KernelWriter, loop: Loop, tag: str) -> None:
     r"""The range of a loop over positive values, :math:`z = \sigma\, e^{t - e^{-t}}`, as statements before it."""
-    from saddle.codegen import text
+    from saddle.python_text import text
 
     scope = writer.scopes[-1]
     variance = text(writer.define(loop.variance, "v"))
