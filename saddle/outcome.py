@@ -45,6 +45,7 @@ def finished(
     quadrature = abs(value - state.free_entropy)
     error = quadrature + _ROUNDING * refined.scale + _reference_error(problem, state, reference)
     error += sum(_EPS * abs(problem.slope(state, name)) for name in problem.imposed)
+    error += problem.covariance_error(state, setting.rule)
     observables, stability = _observables(setting, problem, values, state, reference)
     bound = observables.get("bound")
     if isinstance(bound, float) and value > bound + 10 * error + 1e-12:

@@ -463,6 +463,26 @@ class Problem:
         return {"replicons": replicons, "derivatives": derivatives}
 
 
+    def covariance_error(self, state: State, rule: Rule) -> float:
+        r"""What the error of a covariance that is a series does to the free entropy, which is stationary otherwise.
+
+        A change of the variance is one of all covariances and, by scaling, half a relative one of the margins.
+        """
+        if not self.meta["covariance_error"]:
+            return 0.0
+        overlaps = [*(state.overlaps[k] for k in self.active), *self._given_overlaps]
+        found = self.call("covariance_error", overlaps, 2 * len(self.active) + 1, _PLAIN).tolist()
+        of_variance = found[-1]
+        total = 0.0
+        for i, k in enumerate(self.active):
+            slope, error = found[2 * i], found[2 * i + 1]
+            if slope != 0.0:
+                total += abs(self.alpha * state.energetic_pairs[k] / slope) * (error + of_variance)
+        derivatives = self.observables(state, rule)["derivatives"]
+        scaled = sum(abs(self.parameters[c] * derivative) for c, derivative in derivatives.items())
+        return total + 0.5 * scaled * of_variance / self.meta["field_variance"]
+
+
 def _logit(ratio: float) -> float:
     ratio = min(max(ratio, 1e-12), 1.0 - 1e-12)
     return math.log(ratio) - math.log1p(-ratio)

@@ -110,17 +110,17 @@ def _compared(given: Mapping[str, Any]) -> Row:
 
 
 @lru_cache(maxsize=64)
-def _capacity(model: str, kappa: float) -> Threshold:
+def _capacity(model: str, kappa: float, **options: str) -> Threshold:
     from saddle.capacities import capacity
 
-    found = capacity(zoo.model(model), kappa)
+    found = capacity(zoo.model(model, **options), kappa)
     assert isinstance(found, Threshold)
     return found
 
 
-def _capacity_of(model: str) -> Computation:
+def _capacity_of(model: str, **options: str) -> Computation:
     def compute(kappa: float) -> tuple[float, float]:
-        found = _capacity(model, kappa)
+        found = _capacity(model, kappa, **options)
         return found.value, found.error
 
     return compute
@@ -188,6 +188,8 @@ _COMPUTED: Mapping[tuple[str, str], Computation] = {
     ("qhat at capacity", _BINARY): _AtCapacity("qhat"),
     ("E tanh^4 at capacity", _BINARY): _tanh_four,
     ("capacity", "symmetric binary perceptron"): _capacity_of("symmetric-binary-perceptron"),
+    ("capacity", "tree committee K=inf, sign, binary"): _capacity_of("tree-committee", activation="sign"),
+    ("capacity", "tree committee K=inf, ReLU, binary"): _capacity_of("tree-committee", activation="relu"),
     ("capacity, RS", _SPHERICAL): _capacity_of("spherical-perceptron"),
     ("capacity, RS (upper bound for kappa < 0)", _SPHERICAL): _capacity_of("spherical-perceptron"),
     **{
