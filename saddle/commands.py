@@ -188,7 +188,7 @@ def _generalization(model: Any, ansatz: Any, args: argparse.Namespace, progress:
 
 def _thresholds(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
     alpha = None if args.alpha is None else _single(args, "alpha")
-    known = {"only": args.only, "tolerance": args.tolerance, "progress": progress}
+    known = {"only": args.only, "y": args.y, "tolerance": args.tolerance, "progress": progress}
     return saddle.thresholds(model, alpha=alpha, kappa=_single(args, "kappa"), **known)
 
 

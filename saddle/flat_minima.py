@@ -222,7 +222,9 @@ def _slope_derivative(land: Landscape, parameter: float, distance: float) -> flo
 
 
 def _slope_error(land: Landscape, point: SaddlePoint) -> float:
-    size = 1.0 + abs(point.order_parameters["phat"]) if "phat" in point.order_parameters else 1.0
+    size = 1.0 + abs(point.order_parameters.get("phat", slope(point)))
+    if math.isinf(float(point.parameters.get("y", 1.0))):  # its own quadrature error covers its slope, at this scale
+        return 1e2 * (point.error + point.residual) * size + 1e-12
     return 2.0 * abs(land.refined_slope(point) - slope(point)) + 1e-13 * size + 10.0 * point.residual * size
 
 

@@ -8,7 +8,7 @@ not exist (``absent``, with a sentence) or could not be computed never hides ano
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,10 @@ from replica.errors import InputError
 from replica.model import Model
 from saddle.capacities import capacity, max_margin, maximal_margin
 from saddle.curve import Curve
-from saddle.flat_minima import ENTROPY, SLOPE, Landscape, NotFound, Quantity, Touch, first_touch
+from saddle.flat_minima import ENTROPY, SLOPE, Landscape, NotFound, Quantity, Touch, first_touch, slope
 from saddle.results import Number, Status, Threshold
 from saddle.setting import Setting
-from saddle.solving import DEFAULT_TOLERANCE
+from saddle.solving import DEFAULT_TOLERANCE, solve_point
 
 DEFINITIONS = {
     "kappa_max": "largest margin with solutions: the replica-symmetric entropy vanishes",
@@ -28,9 +28,12 @@ DEFINITIONS = {
     "alpha_c": "capacity: the largest load with solutions",
     "alpha_gap": "load where kappa_gap reaches kappa_max: around every reference there is a gap",
     "alpha_LE": "load where kappa_mono reaches kappa_max: the flattest minima break up",
+    "alpha_LE_y": "smallest load where the slope of the local entropy of y replicas in their overlap touches zero",
+    "alpha_LE_y_inf": "the same for infinitely many replicas",
 }
 _BY_MARGIN = ("kappa_max", "kappa_gap", "kappa_mono")
-_BY_LOAD = ("alpha_c", "alpha_LE", "alpha_gap")
+_BY_LOAD = ("alpha_c", "alpha_LE", "alpha_gap", "alpha_LE_y_inf")
+_LARGE_DEVIATIONS = ("alpha_LE_y", "alpha_LE_y_inf")
 _QUANTITY = {"kappa_gap": ENTROPY, "kappa_mono": SLOPE, "alpha_gap": ENTROPY, "alpha_LE": SLOPE}
 _CLOSEST = 1e-5
 """Smallest excess of the reference margin over the probe's that is looked at, relative to the largest."""
@@ -62,6 +65,7 @@ def thresholds(
     *,
     alpha: float | None = None,
     kappa: float = 0.0,
+    y: float | Iterable[float] = (),
     only: Iterable[str] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Callable[[Any], None] | None = None,
@@ -79,6 +83,8 @@ def thresholds(
         The load.
     kappa : float
         Margin of the probes.
+    y : float or iterable of float
+        Numbers of replicas for ``alpha_LE_y``, a row each.
     only : iterable of str, optional
         Names of the thresholds wanted, in this order; all of them by default.
     tolerance : float
@@ -96,17 +102,31 @@ def thresholds(
         For bad input.
     """
     setting = Setting.of((model, "franz-parisi"))
-    known = _BY_MARGIN if alpha is not None else _BY_LOAD
+    replicas = [float(value) for value in (y if isinstance(y, Iterable) else (y,))]
+    if bad := [value for value in replicas if not value > 1.0]:
+        raise InputError(f"y = {bad[0]:g} must be above 1: one replica has no overlap to impose.")
+    known = _BY_MARGIN if alpha is not None else _BY_LOAD + (("alpha_LE_y",) if replicas else ())
     names = tuple(known if only is None else only)
     if wrong := [name for name in names if name not in known]:
-        raise InputError(f"There is no threshold {wrong[0]} here; there are {', '.join(known)}.")
+        missing = " (give y=)" if wrong[0] == "alpha_LE_y" and alpha is None else ""
+        raise InputError(f"There is no threshold {wrong[0]} here{missing}; there are {', '.join(known)}.")
     axis = _Axis(setting, alpha, float(kappa), tolerance)
     rows = []
     for name in names:
-        rows.append(_row(axis, name))
-        if progress is not None:
-            progress(rows[-1])
+        for row in _rows(axis, name, replicas):
+            rows.append(row)
+            if progress is not None:
+                progress(row)
     return Curve(tuple(rows))
+
+
+def _rows(axis: _Axis, name: str, replicas: Iterable[float]) -> Iterator[Landmark]:
+    """The rows of one name: one, or one for every number of replicas."""
+    if name in _LARGE_DEVIATIONS:
+        for y in replicas if name == "alpha_LE_y" else (math.inf,):
+            yield _large_deviations(axis, name, y)
+    else:
+        yield _row(axis, name)
 
 
 @dataclass(frozen=True)
@@ -241,6 +261,55 @@ def _by_load(axis: _Axis, name: str) -> Landmark:
 
 
 _SMALL_LOAD, _LARGE_LOAD = 0.4, 0.99
+_SMALLEST_CLUSTER = 4e-3
+"""Distance between replicas at which the scan of a local entropy ends: below, its slope bends to the annealed end."""
+
+
+def _large_deviations(axis: _Axis, name: str, y: float) -> Landmark:
+    """``alpha_LE_y``: a valley of the slope of ``Phi`` in the overlap touches zero, away from the typical overlap."""
+    model = axis.setting.model
+    where: dict[str, Number] = {"y": "inf" if math.isinf(y) else y} if name == "alpha_LE_y" else {}
+    nowhere = {**where, "overlap": None, "complexity": None}
+    try:
+        setting = Setting.of((model, "local-entropy"))
+        end = capacity(model, axis.kappa, tolerance=axis.tolerance)
+        assert isinstance(end, Threshold)
+        if not end.converged:
+            raise NotFound(f"the capacity was not found: {end.message}")
+
+        def at(alpha: float) -> dict[str, float]:
+            return {"alpha": alpha, "kappa": axis.kappa, "y": y}
+
+        def typical(alpha: float) -> float:
+            point = solve_point(Setting.of((model, "rs")), {"alpha": alpha, "kappa": axis.kappa}, None, axis.tolerance)
+            return 0.5 * (1.0 - point.order_parameters["q"])
+
+        land = Landscape(setting, at, axis.tolerance, farthest=typical, smallest=_SMALLEST_CLUSTER)
+        touch = first_touch(land, SLOPE, _LOADS_OF_CLUSTERS[0] * end.value, _LOADS_OF_CLUSTERS[1] * end.value)
+    except NotFound as reason:
+        message = f"Not converged: {reason}"
+        return axis.landmark(name, math.nan, math.nan, Status.NOT_CONVERGED, message, where=nowhere)
+    if touch is None:
+        message = f"Absent: already at {_LOADS_OF_CLUSTERS[0]:g} of the capacity the slope is negative somewhere."
+        return axis.landmark(name, math.nan, math.nan, Status.ABSENT, message, where=nowhere)
+    point = touch.point
+    complexity = float(point.observables["complexity"])  # type: ignore[arg-type]
+    empty = f"{name}: the complexity is negative there ({complexity:.4g}); typically there is no such cluster."
+    return axis.landmark(
+        name,
+        touch.parameter,
+        touch.error,
+        Status.CONVERGED,
+        f"At overlap {1.0 - 2.0 * touch.distance:.6g} the slope touches zero ({slope(point):.1e}).",
+        residual=point.residual,
+        quadrature_error=point.quadrature_error,
+        order_parameters=point.order_parameters,
+        where={**where, "overlap": 1.0 - 2.0 * touch.distance, "complexity": complexity},
+        warnings=(*point.warnings, *((empty,) if complexity < 0.0 else ())),
+    )
+
+
+_LOADS_OF_CLUSTERS = (0.7, 0.995)
 
 
 def _touching(axis: _Axis, name: str, touch: Touch, quantity: Quantity) -> Landmark:

@@ -92,3 +92,25 @@ def test_the_picture_names_its_regions(few):
     words = " ".join(text.get_text() for text in axes.texts)
     assert "no solutions" in words
     assert r"\alpha_{\rm LE}" in words
+
+
+def test_the_slope_of_a_local_entropy_touches_zero_at_twenty_replicas():
+    curve = thresholds("binary-perceptron", y=[20.0], only=["alpha_LE_y"])
+    (point,) = curve.points
+    row = point.row()
+    assert row["y"] == 20.0
+    assert point.error < 1e-8
+    assert row["complexity"] < 0.0
+    assert any("complexity is negative" in text for text in curve.warnings)
+    slopes = {
+        shift: saddle.solve(
+            ("binary-perceptron", "local-entropy"), alpha=point.value + shift, y=20.0, overlap=row["overlap"]
+        ).observables["slope"]
+        for shift in (-1e-3, 1e-3)
+    }
+    assert slopes[-1e-3] > 0.0 > slopes[1e-3]
+
+
+def test_numbers_of_replicas_are_checked():
+    with pytest.raises(InputError, match="must be above 1"):
+        thresholds("binary-perceptron", y=1.0)
