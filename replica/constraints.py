@@ -154,6 +154,43 @@ class ErrorCounting:
         return cold and self.hard.implies(inner, outer)
 
 
+@dataclass(frozen=True)
+class Loss:
+    r"""A loss of the stability instead of a constraint, :math:`e^{-\beta\,\ell(\Delta - \kappa)}`."""
+
+    text: str
+    temperature: str = "beta"
+    even: bool = False
+    harder: int = 1
+
+    @property
+    def name(self) -> str:
+        """The loss as text."""
+        return f"loss {self.text}"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The margin, which is subtracted from the stability, and the inverse temperature."""
+        return ("kappa", self.temperature)
+
+    @property
+    def positive(self) -> tuple[str, ...]:
+        """Parameters that must be positive."""
+        return (self.temperature,)
+
+    def factor(self, fld: Expr, parameters: dict[str, Symbol]) -> Expr:
+        r""":math:`e^{-\beta\,\ell(\Delta - \kappa)}`."""
+        from sympy import exp
+
+        from replica.losses import loss_function
+
+        return exp(-parameters[self.temperature] * loss_function(self.text)(fld - parameters["kappa"]))
+
+    def implies(self, inner: dict[str, float], outer: dict[str, float]) -> bool:
+        """Never: at a finite temperature a pattern may cost anything."""
+        return False
+
+
 def soft(model: Model, loss: str = "errors") -> Model:
     r"""Return a model at finite temperature: every pattern has the factor :math:`e^{-\beta\,\mathrm{loss}}`.
 
@@ -162,7 +199,9 @@ def soft(model: Model, loss: str = "errors") -> Model:
     model : Model
         With the hard constraint.
     loss : str
-        ``"errors"``: 1 for a pattern that violates the constraint, else 0.
+        ``"errors"``: 1 for a pattern that violates the constraint, else 0.  ``"cross-entropy"``
+        (:math:`\ln(1 + e^{-x})`), ``"hinge"`` (:math:`\max(0, -x)`) or an expression in ``x``, the stability minus
+        ``kappa``; these take the place of the constraint.
 
     Raises
     ------
@@ -179,4 +218,7 @@ def soft(model: Model, loss: str = "errors") -> Model:
         if not hasattr(model.constraint, "edges"):
             raise InputError(f"The constraint of {model.name} has no errors to count: it is not made of intervals.")
         return replace(model, constraint=ErrorCounting(model.constraint))
-    raise InputError(f"There is no loss {loss!r}; the losses are errors.")
+    from replica.losses import loss_function
+
+    loss_function(loss)
+    return replace(model, constraint=Loss(loss))

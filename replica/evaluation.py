@@ -16,6 +16,7 @@ import mpmath
 import sympy as sp
 
 from replica.expr import Average, SiteSum, Step, slope_and_rest
+from replica.losses import places, written_out
 from replica.maximum import AtMaximum, Maximum
 from replica.maximum_evaluation import evaluator as maximum_evaluator
 from replica.passes import crossings, has_edges, linear_arguments
@@ -136,6 +137,7 @@ def _trace(f: Any, g: Any, levels: Any) -> Any:
 
 
 FUNCTIONS = {
+    "Softplus": lambda x: max(x, 0) + mpmath.log1p(mpmath.exp(-abs(x))),
     "Pieces": _pieces,
     "LogPieces": lambda *arguments: mpmath.log(_pieces(*arguments)),
     "Edge": _edge,
@@ -157,7 +159,7 @@ def _compile(expr: sp.Expr, rule: OracleRule) -> Evaluator:
     """A function of the environment: averages and sums become evaluators of their own, the rest plain arithmetic."""
     nodes = _outermost(expr)
     names = {node: sp.Dummy() for node in nodes}
-    plain = expr.xreplace(names)
+    plain = written_out(expr.xreplace(names))
     symbols = sorted(plain.free_symbols - set(names.values()), key=lambda s: s.name)
     function = sp.lambdify([*symbols, *names.values()], plain, modules=[FUNCTIONS, "mpmath"], cse=True)
     inner = [_bound(node, rule) for node in nodes]
@@ -207,6 +209,10 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
         (*(_compile(part, rule) for part in (slope, rest, sp.Add(*spread), loss)), side)
         for slope, rest, spread, side, loss in crossings(written, node.variable)
     ]
+    features = [
+        (_compile(rest, rule), _compile(sp.Add(*spread), rule), width)
+        for rest, spread, width in places(written, node.variable)
+    ]
     borders = [[_compile(part, rule) for part in slope_and_rest(step.args[0], node.variable)] for step in steps]
     z, several = node.variable, has_edges(written, node.variable)
 
@@ -221,6 +227,10 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
         if borders:
             nodes = _half_line(window, [tuple(f(environment) for f in border) for border in borders], rule.step)
         else:
+            sd = mpmath.sqrt(v)
+            for rest, spread, sharpest in features:
+                width = max(mpmath.sqrt(spread(environment)), sharpest * sd * mpmath.mpf(10) ** -mpmath.mp.dps)
+                found.append((1 / width, rest(environment) / width, 0))
             found += [_crossing(*(f(environment) for f in kink[:4]), kink[4]) for kink in beside]
             centres = _narrow(window, mpmath.sqrt(v), found) if several else []
             # one narrow kink has the nodes around it, and those around the bulk are dense enough for wide ones

@@ -22,6 +22,7 @@ import sympy as sp
 
 from replica.errors import NotDifferentiable
 from replica.levels import LogTrace, Moment, Trace, trace_of
+from replica.losses import moved_onto_noise
 from replica.pieces import BARE, SMOOTH, LogPieces, Pieces, Steps, StepsSlope, smoothed
 
 
@@ -198,6 +199,8 @@ class Average(sp.Expr):
 
     def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
         body, z, v = self.args
+        if (moved := moved_onto_noise(body, z, v, s)) is not None:
+            return Average(moved[0], z, v) + sp.diff(v, s) / 2 * Average(moved[1], z, v)
         result = Average(sp.diff(body, s), z, v)
         if (dv := sp.diff(v, s)) != 0:
             result += dv / 2 * Average(sp.diff(body, z, 2), z, v)

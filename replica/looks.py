@@ -16,6 +16,7 @@ class LatexWriter(Writer):
     """Formulas for amsmath."""
 
     LONGEST = 170
+    LOSS = r"\ell"
     SIZES = ("big", "Big", "bigg", "Bigg")
 
     def named(self, name: Name, power: str) -> str:

@@ -15,9 +15,11 @@ from typing import Any
 import sympy as sp
 
 from replica.ansatz import Leaf, Node, PairClass, Path, anchors_of, multiplicity
+from replica.errors import UnsupportedAnsatz
 from replica.expr import SINGULAR, Average, SiteSum, canonical, field_derivative
 from replica.fields import FieldTree, leaf_species
 from replica.levels import measure_polynomial
+from replica.losses import LossFunction
 from replica.pieces import SMOOTH
 
 Mark = tuple[tuple[int, int], ...]
@@ -99,6 +101,9 @@ class NestedAverage:
             noise = sp.Symbol(f"{fields.label}noise")
             residual = sp.expand(fields.variance_of(leaf.species) - state.covariance(leaf.species, leaf.species))
             factor = Average(self.factor(leaf, field + noise, sp.Integer(0)), noise, residual)
+        if leaf.anchor and factor.has(LossFunction):
+            message = f"The species {leaf.species} has no noise that would smooth a loss: count errors instead."
+            raise UnsupportedAnsatz(message)
         if factor.has(*SINGULAR):
             return field_derivative(factor, field, order).subs(field, mean)
         return factor.subs(field, mean) * self._log_derivatives(leaf, factor, field, mean, order)

@@ -30,7 +30,11 @@ GREEK = {
 }  # fmt: skip
 """Words that are letters."""
 
-LETTERS = {"chain": ("z", "zeta"), "root": ("x", "xi"), "own": ("v", "nu"), "other": ("y", "eta"), "joined": ("u", "omega")}
+LETTERS = {
+    "chain": ("z", "zeta"), "root": ("x", "xi"), "own": ("v", "nu"), "other": ("y", "eta"),
+    "joined": ("u", "omega"),
+    "noise": ("w", "zeta"),
+}
 """Letters of the Gaussian variables by kind; the second where the first is taken."""
 
 
@@ -169,6 +173,8 @@ class Notation:
             for place, name in enumerate(names, first):
                 self.names[name] = Name(self._letter(kind), str(place) if len(names) > 1 else "", hat)
         self.order += [v.symbol.name for node in nodes for v in tree.variables[node.name]]
+        self.names[f"{tree.label}noise"] = Name(self._letter("noise"))
+        self.order.append(f"{tree.label}noise")
         self.sites |= {value for value, _ in tree.anchor_variables.values()}
         values = [value.name for value, _ in tree.anchor_variables.values()]
         for place, name in enumerate(values, 1):

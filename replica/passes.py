@@ -41,6 +41,7 @@ from replica.expr import (
 )
 from replica.fields import Definitions
 from replica.levels import LogTrace, Moment, Trace, is_symmetric
+from replica.losses import LossFunction
 from replica.maximum import AtMaximum, Maximum
 from replica.pieces import SMOOTH, Pieces
 
@@ -279,6 +280,8 @@ def _collect(
 
 def has_edges(body: sp.Expr, z: sp.Symbol) -> bool:
     """Whether one centre is not enough: a factor with several edges, or one that is worth violating, depends on ``z``."""
+    if any(loss.has(z) for loss in body.atoms(LossFunction)):
+        return True
     nodes = [node for node in body.atoms(*SMOOTH) if any(a.has(z) for a in node.edges)]
     return any(len(node.edges) > 1 or _costs(node) for node in nodes) or bool(edge_tilts(body, z))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from replica.expr import Delta, H, Step
+from replica.losses import LossFunction
 from replica.pieces import BARE, SMOOTH, Edge, EdgeExcess, LogPieces, Pieces, Share, StepsSlope
 from replica.symbols import latex_symbol
 
@@ -67,6 +68,9 @@ def function_text(writer: Writer, node: sp.Expr, power: str, latex: bool) -> str
 def explanations(exprs: Iterable[sp.Expr], writer: Writer, latex: bool) -> dict[str, str]:
     """A sentence for every letter that these expressions use, by the letter."""
     found: dict[str, str] = {}
+    for loss in sorted({node.func for expr in exprs for node in expr.atoms(LossFunction)}, key=str):
+        formula = sp.latex(loss.plain) if latex else str(loss.plain)
+        found[loss.text] = rf"$\ell(x) = {formula}$ is the loss" if latex else f"ℓ(x) = {formula} is the loss"
     atoms = {node for expr in exprs for node in expr.atoms(*SMOOTH)}
     for node in sorted(atoms, key=sp.default_sort_key):
         whole = Pieces(*node.parameters)

@@ -16,6 +16,7 @@ from sympy.core.function import AppliedUndef
 from replica.expr import Average, Delta, H, Log2Cosh, LogH, Mills, MillsExcess, SiteSum, Step, TwoCosh
 from replica.level_words import LEVELS
 from replica.levels import Trace
+from replica.losses import LossFunction
 from replica.maximum import AtMaximum, Maximum
 from replica.notation import Name, Notation
 from replica.pieces import BARE, SMOOTH, edge_count
@@ -66,6 +67,7 @@ class Writer(ABC):
         return expanded, tuple(sorted((s.name, self.symbol(s).letter) for s in expanded.free_symbols))
 
     LONGEST = 80
+    LOSS = "ℓ"
 
     # -- the traversal ------------------------------------------------------------------------------------------
 
@@ -317,6 +319,8 @@ class Writer(ABC):
             return self.exponential(self.argument(expr)[0])
         if isinstance(expr, SPECIAL_FORMS):
             return self._function(expr, "")
+        if isinstance(expr, LossFunction):
+            return f"{self.LOSS}({self.line(expr.args[0])})"
         if isinstance(expr, sp.Pow):
             return self._power(expr.base, expr.exp)
         return str(expr)

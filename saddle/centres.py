@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
+from replica.losses import loss_tilts, places
 from replica.passes import crossings, edge_tilts, linear_arguments
+from saddle.loss_nodes import emit_feature, emit_mode
 from saddle.modes import Modes
 from saddle.tilts import log_tilt
 
@@ -40,7 +42,12 @@ def emit_centres(writer: KernelWriter, loop: Loop, tag: str) -> None:
         for average in loop.averages
         for slope, rest, spread, side, loss in crossings(average.body, loop.variable)
     }
-    most = 3 + len(kinks) + len(tilts) + len(beside)
+    features = {
+        (sp.factor_terms(rest), tuple(spread), width): None
+        for average in loop.averages
+        for rest, spread, width in places(average.body, loop.variable)
+    }
+    most = 3 + len(kinks) + len(tilts) + len(beside) + len(features)
     for line in (
         f"centres_{tag} = np.zeros({most})",
         f"widths_{tag} = np.full({most}, sd_{tag})",
@@ -49,7 +56,9 @@ def emit_centres(writer: KernelWriter, loop: Loop, tag: str) -> None:
         f"high_{tag} = 0.0",
     ):
         scope.add(line)
-    if loop.powers:
+    if loss_tilts(dict(loop.powers), loop.variable):
+        emit_mode(writer, loop, tag)
+    elif loop.powers:
         Modes(tag, loop.powers, loop.variable, _text(variance), scope, writer.evaluate, log_tilt).write_centres()
     else:
         for slope, rest, side, loss in sorted(tilts, key=str):
@@ -60,6 +69,8 @@ def emit_centres(writer: KernelWriter, loop: Loop, tag: str) -> None:
         _emit_kink(writer, tag, slope, rest, sp.Add(*spread))
     for slope, rest, spread, side, loss in sorted(beside, key=str):
         _emit_kink(writer, tag, slope, rest, sp.Add(*spread), (side, loss))
+    for rest, spread, width in sorted(features, key=str):
+        emit_feature(writer, tag, rest, sp.Add(*spread), width)
     for line in (
         f"node_{tag} = low_{tag}",
         f"mesh_{tag} = 4.0 * quarter_step",

@@ -32,6 +32,7 @@ from replica.expr import (
     slope_and_rest,
 )
 from replica.levels import LogTrace, Moment, Trace
+from replica.losses import loss_tilts
 from replica.maximum import half_line
 from replica.parity import even_in
 from replica.passes import absorb, has_edges, linear_arguments
@@ -189,7 +190,8 @@ class KernelWriter:
         loops: dict[tuple[sp.Symbol, sp.Expr, bool, Powers], Loop] = {}
         for expr in exprs:
             for average in outermost_averages(expr):
-                powers = powered(split_tilts(average.body)[0], average.variable)
+                tilts, _ = split_tilts(average.body)
+                powers = powered(tilts, average.variable) or loss_tilts(tilts, average.variable)
                 key = (average.variable, average.variance, half_line(average), powers)
                 loops.setdefault(key, Loop(*key)).averages.setdefault(average, self.fresh("acc"))
         shifts = {tag: loop for loop in loops.values() if (tag := self._emit_loop(loop)) and loop.powers}

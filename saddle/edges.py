@@ -121,6 +121,12 @@ def two_edges(
 
 
 @_compiled
+def softplus(x: float) -> float:
+    r"""Return :math:`\ln(1 + e^x)`."""
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+@_compiled
 def spread_node(goal: float, z: float, centres: np.ndarray, widths: np.ndarray, count: int) -> tuple[float, float]:
     r"""Return ``z`` with :math:`\sum_k \mathrm{asinh}\,[(z - c_k)/2 w_k]` equal to ``goal``, and :math:`dz/dt` there.
 

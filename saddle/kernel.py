@@ -36,6 +36,7 @@ _SHAPING = (
     "kernel.py",
     "kernel_source.py",
     "level_source.py",
+    "loss_nodes.py",
     "maximisers.py",
     "modes.py",
     "offsets.py",

@@ -6,6 +6,7 @@ import sympy as sp
 from sympy.printing.pycode import PythonCodePrinter
 
 from replica.hermite import PowerSeries, SeriesGap
+from replica.losses import LossFunction
 
 NO_VARIANCE = 1e-280
 """Variance below which a variable is fixed (its inverse would overflow)."""
@@ -39,6 +40,9 @@ class _Printer(PythonCodePrinter):
     def _print_exp(self, expr: sp.exp) -> str:
         return f"math.exp({self._print(expr.args[0])})"
 
+    def _print_Softplus(self, expr: sp.Expr) -> str:
+        return f"softplus({self._print(expr.args[0])})"
+
     def _print_NegativeInfinity(self, expr: sp.Expr) -> str:
         return "(-math.inf)"
 
@@ -53,6 +57,8 @@ class _Printer(PythonCodePrinter):
 
     def _print_Function(self, expr: sp.Expr) -> str:
         # classes of their own, one per series: sympy looks for methods by the last name only
+        if isinstance(expr, LossFunction):
+            return f"({self._print(expr.written)})"
         argument = self._print(expr.args[0])
         if isinstance(expr, PowerSeries):
             return f"horner({table_name(expr)}, {argument})"

@@ -114,7 +114,10 @@ class Setting:
                         "give a number below the maximal margin."
                     )
                 value = maximal_margin(self._hard_reference(given), values["alpha"], tolerance)
-            unbounded = name in self._countable or (temperature and name.endswith(temperature))
+            hot = bool(temperature) and name.endswith(temperature)
+            if hot and value in (math.inf, "inf") and not hasattr(self.model.constraint, "hard"):
+                raise InputError(f"{name} = inf: a {self.model.constraint.name} has no hard limit; count errors instead.")
+            unbounded = name in self._countable or hot
             values[name] = math.inf if unbounded and value in (math.inf, "inf") else _number(name, value)
         _check_domain(values)
         self._check_multiplicities(values)

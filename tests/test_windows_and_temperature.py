@@ -187,3 +187,43 @@ def test_light_weights_keep_their_digits() -> None:
     assert two_edges(-1.0, 1.0, 0.0, -math.inf, 0.0)[0] == pytest.approx(math.log(2.0 * ndtr(-1.0)))
     assert excess == pytest.approx(edge - 45.0)
     assert above == pytest.approx(0.0, abs=1e-5)
+
+
+LOSSES: dict[str, tuple[Callable[[float], float], tuple[float, ...]]] = {
+    "cross-entropy": (lambda x: float(np.logaddexp(0.0, -x)), ()),
+    "hinge": (lambda x: max(0.0, -x), (0.0,)),
+    "Abs(x - 1) + sign(x)/2": (lambda x: abs(x - 1.0) + math.copysign(0.5, x), (0.0, 1.0)),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses_of_a_user(loss: str) -> None:
+    alpha, kappa, beta = 0.6, 0.2, 3.0
+    model = replica.soft(replica.zoo.binary_perceptron(), loss)
+    point = solved(model, "rs", alpha=alpha, kappa=kappa, beta=beta)
+    q, qhat = float(point["q"]), float(point["qhat"])  # type: ignore[arg-type]
+    function, kinks = LOSSES[loss]
+    noise = math.sqrt(1.0 - q)
+
+    def pattern(z: float) -> float:
+        u = math.sqrt(q) * z - kappa
+        inside = [k for k in ((place - u) / noise for place in kinks) if abs(k) < 11.0]
+        return math.log(gaussian(lambda y: math.exp(-beta * function(u + noise * y)), *inside))
+
+    entropic = gaussian(lambda z: float(np.logaddexp(math.sqrt(qhat) * z, -math.sqrt(qhat) * z)))
+    exact = -0.5 * qhat * (1.0 - q) + entropic + alpha * gaussian(pattern)
+    assert abs(point.free_entropy - exact) < 1e-9
+    h = 1e-3
+    above, below = (solved(model, "rs", alpha=alpha, kappa=kappa, beta=beta + s).free_entropy for s in (h, -h))
+    assert abs(float(point["energy"]) + (above - below) / (2.0 * h)) < 1e-6  # type: ignore[arg-type]
+
+
+def test_bad_losses_are_refused() -> None:
+    model = replica.zoo.binary_perceptron()
+    for text in ("__import__('os')", "y", "1"):
+        with pytest.raises(InputError):
+            replica.soft(model, text)
+    with pytest.raises(InputError, match="no hard limit"):
+        saddle.solve((replica.soft(model, "hinge"), "rs"), alpha=0.5, kappa=0.0, beta="inf")
+    with pytest.raises(InputError, match="count errors"):
+        replica.derive(replica.soft(model, "hinge"), "franz-parisi")

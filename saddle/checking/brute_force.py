@@ -167,6 +167,7 @@ class _Factor:
         import sympy as sp
 
         from replica.expr import Step, arguments, slope_and_rest
+        from replica.losses import LossFunction, written_out
         from replica.pieces import Steps
 
         field = sp.Symbol("field")
@@ -174,10 +175,12 @@ class _Factor:
         factor = model.constraint.factor(field, parameters)
         bare = sorted(factor.atoms(Step, Steps), key=str)
         borders = [slope_and_rest(edge, field) for step in bare for edge in arguments(step)]
+        for loss in factor.atoms(LossFunction):
+            borders += [slope_and_rest(loss.args[0] - place, field) for place, _ in loss.kinks]
         breaks = tuple(sorted(float(-rest / slope) for slope, rest in borders))
         rising = isinstance(factor, Step) and borders[0][0] > 0
-        functions = {"Step": lambda x: (x > 0).astype(float), "Steps": _steps}
-        function = sp.lambdify(field, factor, modules=[functions, "numpy"])
+        functions = {"Step": lambda x: (x > 0).astype(float), "Steps": _steps, "Softplus": lambda x: np.logaddexp(0.0, x)}
+        function = sp.lambdify(field, written_out(factor), modules=[functions, "numpy"])
         levels = [float(sp.exp(weight)) for weight in factor.log_weights] if isinstance(factor, Steps) else []
         return cls(breaks[0] if rising else None, breaks, function, tuple(levels))
 

@@ -73,11 +73,12 @@ def _compile(expr: sp.Expr, depth: int, rule: Trapezoid) -> Evaluator:
     import sympy as sp
 
     from replica.expr import SiteSum
+    from replica.losses import written_out
 
     expr = expr.replace(lambda e: isinstance(e, SiteSum), lambda e: e.expanded())
     nodes = _outermost(expr)
     names = {node: sp.Dummy() for node in nodes}
-    plain = expr.xreplace(names)
+    plain = written_out(expr.xreplace(names))
     symbols = sorted(plain.free_symbols - set(names.values()), key=lambda s: s.name)
     function = sp.lambdify([*symbols, *names.values()], plain, modules=[_functions(), "numpy"], cse=True)
     inner = [_average(node, depth, rule) for node in nodes]
@@ -128,6 +129,7 @@ def _functions() -> dict[str, Callable[[Any], Any]]:
         "MillsExcess": lambda x: mills(x) - x,
         "TwoCosh": lambda x: 2.0 * np.cosh(x),
         "Log2Cosh": lambda x: np.logaddexp(x, -x),
+        "Softplus": lambda x: np.logaddexp(0.0, x),
         **_piecewise(),
     }
 
