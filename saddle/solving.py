@@ -13,6 +13,8 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
 from replica.ansatz import conjugate
 from replica.errors import InputError
 from saddle.branch import SMALLEST_DISTANCE, Side, approach
@@ -33,6 +35,8 @@ _SINGULAR = 1e-4
 """Singularity below which a branch ends: it is at most 2e-6 at ends found in steps of 1e-7, at least 8e-4 elsewhere."""
 _NO_VOLUME = 1e-3
 """What an overlap has left to 1 where its replicas freeze; followed to the end of a branch it is below 1e-4."""
+_SEEDS = (-4.0, -2.0, -1.0, 0.0, 1.0, 2.5)
+"""Logits of overlaps."""
 _SCOUTING_STEPS = (2, 10)
 _ZERO_ENTROPY = 1e-9
 _SMALL_LOAD = 0.1
@@ -180,6 +184,8 @@ def solve_point(
         attempt = _with_growing_multiplicity(setting, values, attempt, tolerance)
     elif not _acceptable(attempt) and setting.ansatz.imposed:
         return _along_branch(setting, values, reference, attempt, tolerance)
+    if not _acceptable(attempt) and problem.unknown == problem.pivots:
+        attempt = _away_from_zero(problem, attempt, setting.rule, tolerance)
     if not _acceptable(attempt) or _spurious(problem, attempt):
         attempt = _with_growing_load(setting, values, reference, attempt, tolerance)
     if not _acceptable(attempt) or _spurious(problem, attempt) or attempt.state is None:
@@ -231,6 +237,16 @@ def cold_start(
         if _acceptable(attempt):
             break
     return attempt
+
+
+def _away_from_zero(problem: Problem, failed: Attempt, rule: Rule, tolerance: float) -> Attempt:
+    """Newton from overlaps of all sizes, for problems that leave a saddle at overlap 0 through an instability.
+
+    Of several solutions that with the lowest free entropy is the replica-symmetric one: each bounds it from above.
+    """
+    found = [newton(problem, np.full(len(problem.pivots), x), rule, tolerance) for x in _SEEDS]
+    found = [attempt for attempt in found if _acceptable(attempt) and not _spurious(problem, attempt)]
+    return min(found, key=lambda attempt: attempt.state.free_entropy if attempt.state else math.inf, default=failed)
 
 
 def _with_growing_load(
