@@ -177,7 +177,7 @@ def _plain(point: SaddlePoint) -> dict[str, Any]:
 def _restored(stored: Mapping[str, Any]) -> SaddlePoint:
     known = dict(stored)
     known["status"] = Status(known["status"])
-    known["iterations"] = tuple(Iteration(**step) for step in known["iterations"])
+    known["iterations"] = tuple(Iteration(*step) for step in known["iterations"])
     known["warnings"] = tuple(known["warnings"])
     known["window"] = tuple(known["window"]) if known["window"] else None
     for name in ("free_entropy", "residual", "quadrature_error", "error", "tolerance"):
