@@ -254,23 +254,30 @@ class _Pass:
         for factor in (*(f for f in factors if f is not average), *sp.Mul.make_args(average.body)):
             base, power = factor.as_base_exp() if not isinstance(factor, sp.exp) else (factor, sp.Integer(1))
             exponent += power * (factor.args[0] if isinstance(factor, sp.exp) else canonical(sp.log(base)))
-        z, v = average.variable, sp.cancel(average.variance / EPSILON)
+        z, v = average.variable, self._coefficient(average.variance)
         body = sp.expand(EPSILON * exponent, log=False, func=False)
-        if sp.denom(sp.together(v)).subs(EPSILON, 0) == 0 or sp.denom(sp.together(body)).subs(EPSILON, 0) == 0:
+        if v is None or sp.denom(sp.together(body)).subs(EPSILON, 0) == 0:
             raise UnsupportedAnsatz(
                 f"The variance inside a cluster does not fall like 1/{self.y} in the ansatz {self.ansatz.name}."
             )
         curvature = 1 - v * sp.diff(body, z, 2)
         return Maximum(body, z, v, *site), -AtMaximum(sp.log(curvature), body, z, v, *site) / 2
 
+    def _coefficient(self, variance: sp.Expr) -> sp.Expr | None:
+        """A variance over epsilon, to first order in epsilon; None if it does not vanish with epsilon."""
+        if sp.simplify(variance.subs(EPSILON, 0)) != 0:
+            return None
+        first, second = (sp.diff(variance, EPSILON, order).subs(EPSILON, 0) for order in (1, 2))
+        return sp.expand(first) + EPSILON * second / 2
+
     def result(self) -> InfiniteLimit:
         """The limit with its unknowns."""
         derivation, ansatz = self.derivation, self.ansatz
         discrete, vanishing = derivation.model.weights.discrete, ansatz.vanishing
-        energetic = derivation.energetic
+        energetic, names = derivation.energetic, derivation.definitions()
         if discrete:
             weights = derivation.weights
-            entropic = self.averaged(weights.log, weights.nested.fields.definitions.expand)
+            entropic = self.averaged(weights.log, names.expand)
         else:
             entropic = self.polynomial(per_replica(derivation.determinant, vanishing))
         limit = InfiniteLimit(
@@ -280,7 +287,7 @@ class _Pass:
             shifts=self.shifts,
             interaction=self.polynomial(per_replica(derivation.interaction, vanishing)),
             entropic=entropic,
-            energetic=self.averaged(energetic.log, energetic.nested.fields.definitions.expand),
+            energetic=self.averaged(energetic.log, names.expand),
             unknowns=(),
             imposed=ansatz.imposed,
         )
