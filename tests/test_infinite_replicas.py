@@ -191,3 +191,16 @@ def test_limit_is_printed(model: str, ansatz: str) -> None:
     assert max(map(len, text.splitlines())) <= 100
     assert latex.count("{") == latex.count("}") and latex.count(r"\begin") == latex.count(r"\end")
     assert len(limit.saddle_equations()) == len(limit.unknowns)
+
+
+@pytest.mark.parametrize(("activation", "overlap"), [("relu", 0.6), ("sign", 0.5)])
+def test_committees_against_the_oracle(activation: str, overlap: float) -> None:
+    model = replica.zoo.MODELS["tree-committee"](activation)  # type: ignore[call-arg]
+    point = saddle.solve((model, "local-entropy"), alpha=0.6, kappa=0.0, y=math.inf, overlap=overlap)
+    limit, values = infinite_limit((model, "local-entropy")), {**point.order_parameters, "alpha": 0.6, "kappa": 0.0}
+    rule = OracleRule(20, 0.05, 11.0)
+    assert abs(point["local_entropy"] - evaluate(limit.leading, values, rule=rule)) <= point.error
+    assert abs(point["complexity"] - evaluate(limit.next, values, rule=rule)) <= point.error
+    for equation in limit.saddle_equations():
+        left, right = (evaluate(side, values, rule=rule) for side in equation.args)
+        assert abs(left - right) < 1e-10
