@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from saddle.capacities import capacity, max_margin
     from saddle.checks import Check, check
+    from saddle.clones import ogp
     from saddle.coexistence import all_saddles
     from saddle.curve import Curve
     from saddle.diagrams import Diagram, diagram
@@ -37,6 +38,7 @@ _HOME = {
     "entropy_curve": "reports",
     "franz_parisi": "reports",
     "generalization": "learning",
+    "ogp": "clones",
     "Iteration": "results",
     "SaddlePoint": "results",
     "Status": "results",
@@ -68,6 +70,7 @@ __all__ = [
     "generalization",
     "load_branch",
     "max_margin",
+    "ogp",
     "solve",
     "thresholds",
 ]

@@ -135,7 +135,7 @@ def _check_ansatz(args: argparse.Namespace, ansatz: str) -> None:
 
 
 def _ranges(args: argparse.Namespace) -> dict[str, tuple[float | str, ...]]:
-    given = ((name, getattr(args, name, None)) for name in _PARAMETERS)
+    given = ((name, getattr(args, name, None)) for name in (*_PARAMETERS, "clones"))
     return {name: found for name, found in given if found is not None}
 
 
@@ -186,6 +186,10 @@ def _generalization(model: Any, ansatz: Any, args: argparse.Namespace, progress:
     return saddle.generalization(model, args.alpha, args.kappa, **_settings(args, progress))
 
 
+def _ogp(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
+    return saddle.ogp(model, args.kappa, args.clones, tolerance=args.tolerance, progress=progress)
+
+
 def _thresholds(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
     alpha = None if args.alpha is None else _single(args, "alpha")
     known = {"only": args.only, "y": args.y, "tolerance": args.tolerance, "progress": progress}
@@ -211,6 +215,7 @@ _RUN: Mapping[str, Callable[[Any, Any, argparse.Namespace, Progress | None], Any
     "max-margin": _max_margin,
     "franz-parisi": _franz_parisi,
     "generalization": _generalization,
+    "ogp": _ogp,
     "thresholds": _thresholds,
     "diagram": _diagram,
 }

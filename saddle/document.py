@@ -36,7 +36,7 @@ INTERRUPTED = "interrupted"
 """Status of a whole document whose computation was stopped; its rows carry their own."""
 COMPUTED_WITH = ("numpy", "scipy", "sympy", "mpmath", "numba")
 REPORTS = {"rs": "entropy", "franz-parisi": "franz-parisi"}
-_DEFAULT = {report: ansatz for ansatz, report in REPORTS.items()}
+_DEFAULT = {report: ansatz for ansatz, report in REPORTS.items()} | {"ogp": "local-entropy"}
 """The ansatz that a report has where none is named (else rs)."""
 _SEVERITY = (
     Status.CONVERGED,
@@ -109,6 +109,7 @@ def summary(curve: Curve) -> tuple[str, str]:
         status = Status.CONVERGED if points and curve.converged else worst
         parts = ", ".join(f"{counts[status]} {status}" for status in _SEVERITY if counts[status])
         message = f"{len(points)} rows: {parts}." if points else "no row was computed."
+        message += f" {curve.top.message}" if curve.top is not None else ""
     return (str(status), message) if curve.complete else (INTERRUPTED, f"Interrupted; so far: {message}")
 
 

@@ -17,7 +17,10 @@ from saddle.ranges import assignments, check_domain, values
 
 T = TypeVar("T")
 
-COMPUTING = ("solve", "entropy", "capacity", "max-margin", "franz-parisi", "generalization", "thresholds", "diagram")
+COMPUTING = (
+    *("solve", "entropy", "capacity", "max-margin", "franz-parisi"),
+    *("generalization", "ogp", "thresholds", "diagram"),
+)
 MODEL_OPTIONS = ("activation", "weights", "loss")
 """Options that say which model a name means."""
 LOSS = "what a pattern costs at --beta: errors (default), cross-entropy, hinge, or an expression in the stability x"
@@ -38,6 +41,7 @@ _EXAMPLES = {
         "      --distance 0.002:0.35:100 --plot fp.png"
     ),
     "generalization": "replica generalization teacher-student --alpha 0.5:1.6:56 --json",
+    "ogp": "replica ogp symmetric-binary-perceptron --kappa 1 --clones 2,3,4,5 --json",
     "thresholds": "replica thresholds binary-perceptron --alpha 0.7 --kappa 0 --json",
     "diagram": "replica diagram binary-perceptron --kappa 0 --alpha 0.3:0.83:54 --csv d.csv --plot d.png",
     "check": "replica check binary-perceptron --ansatz franz-parisi",
@@ -54,6 +58,7 @@ _SUMMARIES = {
     "max-margin": "largest margin with solutions at a load",
     "franz-parisi": "entropy of solutions at a distance from a typical solution of larger margin",
     "generalization": "what a student learns of its teacher against load: both branches and their transitions",
+    "ogp": "load above which m solutions at some mutual overlap are missing: the overlap gap of m clones",
     "thresholds": "where solutions end and flat minima break up, in the load or (with --alpha) in the reference margin",
     "diagram": "phase diagram of flat minima over the load",
     "check": "check a derivation: gradients, finite n against brute force, reductions",
@@ -188,6 +193,13 @@ def _generalization(parser: Parser) -> None:
     _solver(parser)
 
 
+def _ogp(parser: Parser) -> None:
+    _model(parser)
+    _range(parser, "kappa", "margin (default 0)", default=(0.0,))
+    _range(parser, "clones", "numbers of clones, at least 2 (default 2,3,4,5)", default=(2.0, 3.0, 4.0, 5.0))
+    _solver(parser, start=False)
+
+
 def _thresholds(parser: Parser) -> None:
     _model(parser)
     _range(parser, "alpha", "load; without it thresholds in the load are sought")
@@ -228,6 +240,7 @@ _ADD: dict[str, Callable[[Parser], None]] = {
     "max-margin": _max_margin,
     "franz-parisi": _franz_parisi,
     "generalization": _generalization,
+    "ogp": _ogp,
     "thresholds": _thresholds,
     "diagram": _diagram,
     "check": _check,
@@ -281,15 +294,15 @@ def _range(
     )
 
 
-def _solver(parser: Parser) -> None:
+def _solver(parser: Parser, start: bool = True) -> None:
     """The options of every command that solves and writes rows."""
     tolerance = f"largest residual of the saddle equations (default {DEFAULT_TOLERANCE:g})"
     parser.add_argument(
         "--tolerance", metavar="NUMBER", type=_typed(_tolerance), default=DEFAULT_TOLERANCE, help=tolerance
     )
-    parser.add_argument(
-        "--start", metavar="q=0.9,qhat=2", type=_typed(assignments), help="order parameters to start from"
-    )
+    if start:
+        starting = "order parameters to start from"
+        parser.add_argument("--start", metavar="q=0.9,qhat=2", type=_typed(assignments), help=starting)
     _json(parser)
     parser.add_argument("--csv", metavar="FILE", help="write the columns to FILE, 17 digits")
     parser.add_argument("--plot", metavar="FILE", help="draw to FILE (.pdf, .png, .svg; extra 'plot')")

@@ -26,10 +26,12 @@ SYMBOLS = {
     "reference_kappa": r"reference margin $\kappa_{\rm ref}$",
     "distance": r"distance $d$",
     "capacity": r"capacity $\alpha_c$",
+    "clones": r"clones $m$",
+    "ogp": r"onset of the overlap gap $\alpha_{\rm OGP}$",
     "max_margin": r"maximal margin $\kappa_{\rm max}$",
 }
 _SHORT = {"alpha": r"\alpha", "kappa": r"\kappa", "reference_kappa": r"\kappa_{\rm ref}", "distance": "d"}
-_AXIS_ORDER = ("distance", "kappa", "alpha", "reference_kappa")
+_AXIS_ORDER = ("clones", "distance", "kappa", "alpha", "reference_kappa")
 _LOGARITHMIC = 30.0
 
 

@@ -180,16 +180,54 @@ def _tanh_four(kappa: float) -> tuple[float, float]:
     return ours, 0.5 * abs(high - low) + 4 * _EPS * ours
 
 
+@dataclass(frozen=True)
+class _OverlapGap:
+    """The onset of the overlap gap of a number of clones, or the smallest over all numbers."""
+
+    model: str
+    clones: tuple[int, ...]
+
+    def __call__(self, kappa: float) -> tuple[float, float]:
+        """Value and error."""
+        from saddle.clones import ogp
+
+        found = ogp(self.model, kappa, self.clones)
+        best = found.top if found.top is not None else found.points[0]
+        return best.value, best.error
+
+
+@dataclass(frozen=True)
+class _Learning:
+    """A transition of the teacher-student model."""
+
+    name: str
+
+    def __call__(self, kappa: float) -> tuple[float, float]:
+        """Value and error."""
+        from saddle.learning import generalization
+
+        found: Any = next(t for t in generalization("teacher-student", 1.0, kappa).thresholds if t["name"] == self.name)
+        return float(found["value"]), float(found["error"])
+
+
 _BINARY, _SPHERICAL = "binary perceptron", "spherical perceptron"
+_TEACHER, _SYMMETRIC = "binary teacher-student", "symmetric binary perceptron"
+_LEAST = "alpha_OGP, min over m clones, RS"
 _ACTIVATIONS = {"ReLU": "relu", "quadratic": "quadratic", "erf(x)": "erf"}
 _COMPUTED: Mapping[tuple[str, str], Computation] = {
     ("capacity", _BINARY): _capacity_of("binary-perceptron"),
     ("q at capacity", _BINARY): _AtCapacity("q"),
     ("qhat at capacity", _BINARY): _AtCapacity("qhat"),
     ("E tanh^4 at capacity", _BINARY): _tanh_four,
-    ("capacity", "symmetric binary perceptron"): _capacity_of("symmetric-binary-perceptron"),
+    ("capacity", _SYMMETRIC): _capacity_of("symmetric-binary-perceptron"),
     ("capacity", "tree committee K=inf, sign, binary"): _capacity_of("tree-committee", activation="sign"),
     ("capacity", "tree committee K=inf, ReLU, binary"): _capacity_of("tree-committee", activation="relu"),
+    (_LEAST, _BINARY): _OverlapGap("binary-perceptron", (3, 4, 5)),
+    (_LEAST, _TEACHER): _OverlapGap("teacher-student", (3, 4, 5)),
+    ("alpha_OGP(m=2), RS", _SYMMETRIC): _OverlapGap("symmetric-binary-perceptron", (2,)),
+    ("alpha_OGP(m=3), RS", _SYMMETRIC): _OverlapGap("symmetric-binary-perceptron", (3,)),
+    ("first-order transition to perfect generalisation", _TEACHER): _Learning("alpha_first_order"),
+    ("spinodal", _TEACHER): _Learning("alpha_spinodal"),
     ("capacity, RS", _SPHERICAL): _capacity_of("spherical-perceptron"),
     ("capacity, RS (upper bound for kappa < 0)", _SPHERICAL): _capacity_of("spherical-perceptron"),
     **{

@@ -79,6 +79,7 @@ def remarks(curve: Curve, limit: int = 5) -> list[str]:
     """What a person should read below the table: statements on whole lines, warnings, points without a value."""
     lines = [_statement(entry) for entry in curve.curves]
     lines += [_threshold(entry) for entry in curve.thresholds]
+    lines += [curve.top.message] if curve.top is not None else []
     lines += [f"warning: {text}" for text in curve.warnings]
     if len(curve) > 1:
         failed = [point for point in curve.points if not point.converged]

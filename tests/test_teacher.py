@@ -87,3 +87,18 @@ def test_beyond_the_spinodal_only_the_teacher_is_left() -> None:
     assert "fold at alpha = 1.492631818" in point.message
     assert "perfect generalisation" in point.message
     assert saddle.solve((MODEL, "rs"), alpha=-top.fun - 1e-6).converged
+
+
+def test_probes_around_a_student_with_a_margin() -> None:
+    """Where the profile is maximal the probes are typical students; around a typical one the teacher is another student."""
+    setting = (MODEL, "franz-parisi")
+    top = saddle.solve(setting, alpha=0.5, kappa=0.0, reference_kappa="max", distance=0.2914933258)
+    student = saddle.solve((MODEL, "rs"), alpha=0.5)
+    assert abs(top.free_entropy - student.free_entropy) < 1e-12
+    assert abs(top["generalization_error"] - student["generalization_error"]) < 1e-8
+    exchangeable = saddle.solve(setting, alpha=0.5, kappa=0.0, reference_kappa=0.0, distance=0.1)
+    order = exchangeable.order_parameters
+    assert order["t"] == pytest.approx(order["r"], abs=1e-11)
+    assert order["that"] == pytest.approx(order["rhat"], abs=1e-11)
+    closer = saddle.solve(setting, alpha=0.5, kappa=0.0, reference_kappa="max", distance=0.1)
+    assert closer["generalization_error"] < exchangeable["generalization_error"]
