@@ -139,6 +139,12 @@ def _ranges(args: argparse.Namespace) -> dict[str, tuple[float | str, ...]]:
     return {name: found for name, found in given if found is not None}
 
 
+def _temperatures(args: argparse.Namespace) -> dict[str, Any]:
+    """The inverse temperatures that were given."""
+    given = ((name, getattr(args, name, None)) for name in _OPTIONAL)
+    return {name: value for name, value in given if value is not None}
+
+
 def _settings(args: argparse.Namespace, progress: Progress | None) -> dict[str, Any]:
     return {"start": args.start, "tolerance": args.tolerance, "progress": progress}
 
@@ -166,7 +172,7 @@ def _solve(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress
 
 
 def _entropy(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    return saddle.entropy_curve(model, args.alpha, args.kappa, beta=args.beta, **_settings(args, progress))
+    return saddle.entropy_curve(model, args.alpha, args.kappa, **_settings(args, progress), **_temperatures(args))
 
 
 def _capacity(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
@@ -178,7 +184,7 @@ def _max_margin(model: Any, ansatz: Any, args: argparse.Namespace, progress: Pro
 
 
 def _franz_parisi(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    settings = {**_settings(args, progress), "beta": args.beta, "reference_beta": args.reference_beta}
+    settings = {**_settings(args, progress), **_temperatures(args)}
     return saddle.franz_parisi(model, args.alpha, args.reference_kappa, args.kappa, args.distance, **settings)
 
 
