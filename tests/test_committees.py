@@ -237,3 +237,11 @@ def test_typical_solutions_of_sign_committees_are_isolated_at_high_load() -> Non
     profile = saddle.franz_parisi(zoo.tree_committee("sign"), 0.7, "max", 0.0, [1e-5, 3e-5, 1e-3, 0.05, 0.1])
     assert [entropy < 0 for entropy in profile.free_entropy] == [False, True, True, True, False]
     assert np.all(profile.free_entropy <= profile["bound"])
+
+
+def test_kernels_have_names_in_print() -> None:
+    text = replica.derive(zoo.tree_committee("relu"), "rs").text()
+    assert "α Δ'_q/(Δ₁ - Δ_q) E_z[M²" in text and "Δ'_q = 1/4 + arcsin(q)/(2 π)" in text
+    latex = replica.derive(zoo.tree_committee("tanh"), "franz-parisi").latex()
+    assert r"\Delta_{q} = \Delta_{g}(q)" in latex
+    assert not any(name in text + latex for name in ("Series", "Positive", "dD", "D_1", "asin("))
