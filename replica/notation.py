@@ -40,12 +40,13 @@ LETTERS = {
 
 @dataclass(frozen=True)
 class Name:
-    """A symbol in print: a letter with an index and a hat; ``squared`` if it stands for the square of that letter."""
+    """A symbol in print: a letter with primes, index and hat; ``squared`` if it stands for the square of that letter."""
 
     letter: str
     index: str = ""
     hat: bool = False
     squared: bool = False
+    primes: int = 0
 
     def latex(self, power: str = "") -> str:
         """The LaTeX of this symbol, to a power."""
@@ -53,11 +54,14 @@ class Name:
         letter = letter if len(self.letter) == 1 or self.letter in GREEK else rf"\mathrm{{{_escaped(self.letter)}}}"
         letter = rf"\hat{{{letter}}}" if self.hat else letter
         index = f"_{{{_latex_index(self.index)}}}" if self.index else ""
-        return f"{letter}{index}" + (f"^{{{power}}}" if power else "")
+        primed = f"{letter}{chr(39) * self.primes}{index}"
+        if power and self.primes:
+            return f"({primed})^{{{power}}}"
+        return primed + (f"^{{{power}}}" if power else "")
 
     def text(self) -> str:
         """The symbol as unicode, without its square."""
-        letter = GREEK.get(self.letter, self.letter)
+        letter = GREEK.get(self.letter, self.letter) + "'" * self.primes
         index = GREEK.get(self.index, self.index)
         return letter + ("\u0302" if self.hat else "") + (f"_{index}" if index and not index.isdigit() else subscript(index))
 
@@ -115,6 +119,9 @@ class Notation:
         self.conjugates = {sp.Symbol(name) for name in ansatz.conjugate_names().values()}
         self.sites: set[sp.Symbol] = set()
         self.multiplicities = {s.name for text in _multiplicities(ansatz.tree) for s in multiplicity(text).free_symbols}
+        for name in ("1", *self.overlaps):
+            for primes, start in enumerate(("D_", "dD_", "ddD_")):  # the covariance of fields, where it has a name
+                self.names[start + name] = Name("Delta", name, primes=primes)
         for name in (*self.overlaps, *ansatz.conjugate_names().values(), *self.multiplicities, "alpha"):
             self.names[name] = public_name(name)
         self._constraint_parameters()

@@ -16,6 +16,7 @@ import sympy as sp
 
 from replica.breaking import COLUMNS, PAGE, lines, width, wrapped
 from replica.expr import SPECIAL, Average, H, Log2Cosh, LogH, Mills, MillsExcess, Step, arguments
+from replica.hermite import PowerSeries
 from replica.level_words import level_explanations
 from replica.looks import LatexWriter, TextWriter
 from replica.notation import Name, Notation
@@ -42,6 +43,11 @@ _FUNCTIONS: tuple[tuple[tuple[type, ...], str, str], ...] = (
         (Mills, MillsExcess),
         r"M(x) = -\mathrm{d} \ln H(x)/\mathrm{d}x \text{ is the inverse Mills ratio}",
         "M(x) = -d ln H(x)/dx is the inverse Mills ratio",
+    ),
+    (
+        (PowerSeries,),
+        r"\Delta_{g}(q) = \sum_{k \geq 1} \mathbb{E}[g\, \mathrm{He}_k]^2 q^k/k! \text{ belongs to the activation}",
+        "Δ_g(q) = Σ_k E[g He_k]² q^k/k! belongs to the activation",
     ),
 )
 _TERMS = {"G_I": "G_I", "G_S": "G_S", "G_E": "G_E"}
@@ -196,7 +202,8 @@ class Page:
         variables = self.variables(exprs)
         variances = [average.variance for average in variables.values()]
         items = list(new)
-        items += [(self.full.line(s), self.full.line(e)) for s, e in self.needed([*exprs, *variances])]
+        needed = self.needed([*exprs, *variances])
+        items += [(self.full.line(s), self.full.line(e)) for s, e in needed]
         sentences = []
         if variables:
             gaussian = r"\sim \mathcal{N}" if self.latex else "~ N"
@@ -211,7 +218,7 @@ class Page:
                 self.told.add(name)
                 sentences.append(sentence)
         for functions, tex, text in _FUNCTIONS:
-            if functions not in self.told and any(e.has(*functions) for e in exprs):
+            if functions not in self.told and any(e.has(*functions) for e in (*exprs, *(e for _, e in needed))):
                 self.told.add(functions)
                 formula, _, words = tex.partition(r" \text{")
                 sentences.append(f"${formula}$ {words.rstrip('}')}" if self.latex else text)

@@ -13,7 +13,8 @@ from functools import lru_cache
 import sympy as sp
 from sympy.core.function import AppliedUndef
 
-from replica.expr import Average, Delta, H, Log2Cosh, LogH, Mills, MillsExcess, SiteSum, Step, TwoCosh
+from replica.expr import Average, Delta, H, Log2Cosh, LogH, Mills, MillsExcess, Positive, SiteSum, Step, TwoCosh
+from replica.hermite import PowerSeries
 from replica.level_words import LEVELS
 from replica.levels import Trace
 from replica.losses import LossFunction
@@ -79,6 +80,8 @@ class Writer(ABC):
         """The expression in pieces."""
         if isinstance(expr, sp.Add):
             return self._sum(expr, depth)
+        if isinstance(expr, Positive):
+            return self.pieces(expr.args[0], depth)
         if isinstance(expr, BARE):
             return self._grouped(written_out(expr), depth)
         if isinstance(expr, Average):
@@ -323,6 +326,12 @@ class Writer(ABC):
             return f"{self.LOSS}({self.line(expr.args[0])})"
         if isinstance(expr, sp.Pow):
             return self._power(expr.base, expr.exp)
+        if expr == sp.pi:
+            return self.named(Name("pi"), "")
+        if isinstance(expr, sp.asin):
+            return f"{self.word('arcsin').strip()}({self.line(expr.args[0])})"
+        if isinstance(expr, PowerSeries):
+            return f"{self.named(Name('Delta', 'g', primes=expr.order), '')}({self.line(expr.args[0])})"
         return str(expr)
 
     def _power(self, base: sp.Expr, exponent: sp.Expr) -> str:
