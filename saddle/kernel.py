@@ -35,6 +35,7 @@ _SHAPING = (
     "infinite_kernel.py",
     "kernel.py",
     "kernel_source.py",
+    "kinks.py",
     "level_source.py",
     "loss_nodes.py",
     "maximisers.py",
