@@ -32,6 +32,7 @@ _SHAPING = (
     "codegen.py",
     "conditioning.py",
     "edges.py",
+    "elimination.py",
     "infinite_kernel.py",
     "kernel.py",
     "kernel_source.py",

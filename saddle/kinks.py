@@ -63,7 +63,7 @@ def kinks_apart(writer: KernelWriter, tag: str, kinks: Iterable[tuple], light: s
     ordered = sorted(kinks, key=str)
     if len(ordered) < 2:
         return []
-    lines = [f"fine_{tag} = 1.0"]
+    lines, light = [f"fine_{tag} = 1.0"], light.replace(f"root_{tag}", f"place_{tag}")
     for slope, rest, spread, power in ordered:
         b, a = _text(writer.define(slope, "b")), _text(writer.define(rest, "a"))
         more = sp.Add(*spread)
@@ -71,10 +71,10 @@ def kinks_apart(writer: KernelWriter, tag: str, kinks: Iterable[tuple], light: s
         smear = smear if power == 1 else writer.sharpened(more, power)
         lines += [
             f"if {b} != 0.0:",
-            f"    root_{tag} = -{a} / {b}",
+            f"    place_{tag} = -{a} / {b}",
             f"    kink_{tag} = {smear} / abs({b})",
-            f"    if kink_{tag} < sd_{tag} and abs(root_{tag} - bulk_{tag}) < {_INSIDE} * sd_{tag}{light}:",
-            f"        apart_{tag} = root_{tag} - centre_{tag}",
+            f"    if kink_{tag} < sd_{tag} and abs(place_{tag} - bulk_{tag}) < {_INSIDE} * sd_{tag}{light}:",
+            f"        apart_{tag} = place_{tag} - centre_{tag}",
             f"        nodes_{tag} = math.sqrt(apart_{tag} * apart_{tag} + span_{tag} * span_{tag})",
             f"        fine_{tag} = max(fine_{tag}, 0.5 * nodes_{tag} / kink_{tag})",
         ]
