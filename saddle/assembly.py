@@ -19,6 +19,7 @@ import math
 
 import numpy as np
 
+from saddle.elimination import eliminate
 from saddle.kernel_interface import (
     CEILING_AT,
     CHAIN,
@@ -81,7 +82,6 @@ _LARGEST_NOISE = 1e-5
 """Rounding of the relative residuals beyond which a point has no digits: an overlap within 1e-9 of 1."""
 _EXACT = 1e-15
 _LONGEST_STEP = 4.0
-_SINGULAR_PIVOT = 1e-280
 
 
 @_compiled
@@ -314,7 +314,7 @@ def _discrete(p: Vector, a: Vector, w: Vector, jacobian: bool, record: Vector) -
         row = FREE_AT[i] if i < N_FREE else IMPOSED_AT[i - N_FREE]
         for j in range(n):
             ordered[i, j] = raw[row, j]
-    sign = _eliminate(ordered, np.zeros(n))
+    sign = eliminate(ordered, np.zeros(n))
     record[ORIENTATION] = sign if N_IMPOSED % 2 == 0 else -sign
 
 
@@ -357,7 +357,7 @@ def _continuous(p: Vector, a: Vector, w: Vector, jacobian: bool, record: Vector)
             difference[i, j] -= slope
             raw[i, j] = (difference[i, j] - residuals[i] * np.sign(targets[i]) * slope) / (1.0 + abs(targets[i]))
     _through_coordinates(raw, record)
-    record[ORIENTATION] = _eliminate(difference, np.zeros(m)) * _eliminate(slopes, np.zeros(m))
+    record[ORIENTATION] = eliminate(difference, np.zeros(m)) * eliminate(slopes, np.zeros(m))
 
 
 @_compiled
@@ -370,40 +370,6 @@ def _through_coordinates(raw: Vector, record: Vector) -> None:
             for k in range(n):
                 total += raw[i, k] * record[CHAIN + k * n + j]
             record[JACOBIAN + i * n + j] = total
-
-
-@_compiled
-def _eliminate(matrix: Vector, right: Vector) -> float:
-    """Solve a linear system in place by elimination with row pivoting; the sign of the determinant.
-
-    Where the matrix is singular, the unknowns that it does not determine are set to 0.
-    """
-    n, sign = len(right), 1.0
-    for k in range(n):
-        best = k
-        for i in range(k + 1, n):
-            if abs(matrix[i, k]) > abs(matrix[best, k]):
-                best = i
-        if best != k:
-            sign = -sign
-            right[k], right[best] = right[best], right[k]
-            for j in range(n):
-                matrix[k, j], matrix[best, j] = matrix[best, j], matrix[k, j]
-        if matrix[k, k] < 0.0:
-            sign = -sign
-        if abs(matrix[k, k]) < _SINGULAR_PIVOT:
-            sign = 0.0
-            continue
-        for i in range(k + 1, n):
-            factor = matrix[i, k] / matrix[k, k]
-            right[i] -= factor * right[k]
-            for j in range(k, n):
-                matrix[i, j] -= factor * matrix[k, j]
-    for k in range(n - 1, -1, -1):
-        for j in range(k + 1, n):
-            right[k] -= matrix[k, j] * right[j]
-        right[k] = right[k] / matrix[k, k] if abs(matrix[k, k]) >= _SINGULAR_PIVOT else 0.0
-    return sign
 
 
 @_compiled
@@ -445,7 +411,7 @@ def _newton_step(record: Vector, step: Vector) -> None:
         step[i] = -record[RELATIVE + i]
         for j in range(N_UNKNOWN):
             matrix[i, j] = record[JACOBIAN + i * N_UNKNOWN + j]
-    _eliminate(matrix, step)
+    eliminate(matrix, step)
     longest = 0.0
     for i in range(N_UNKNOWN):
         longest = max(longest, abs(step[i]))

@@ -38,6 +38,7 @@ from replica.parity import even_in
 from replica.passes import absorb, has_edges, linear_arguments
 from replica.pieces import SMOOTH, Pieces
 from saddle.centres import emit_centres, emit_node
+from saddle.kinks import emit_lightness, kinks_apart
 from saddle.level_source import call_levels
 from saddle.maximisers import at_maxima, emit_half_window
 from saddle.modes import Modes, Powers, arguments_of, powered
@@ -355,11 +356,15 @@ class KernelWriter:
         variance = self.emit_deviation(loop, tag)
         scope.add(f"bulk_{tag} = 0.0")
         kinks: dict[tuple, bool] = {}
+        common: set[tuple[sp.Expr, sp.Expr]] | None = None
         for average in loop.averages:
+            tilts = set()
             for slope, rest, spread, tilting, power in linear_arguments(average.body, loop.variable):
                 key = (slope, sp.factor_terms(rest), tuple(spread), power)
                 kinks[key] = kinks.get(key, False) or tilting
-        modes = None
+                tilts |= {key[:2]} if tilting else set()
+            common = tilts if common is None else common & tilts
+        modes, light = None, ""
         if loop.powers:
             modes = Modes(tag, loop.powers, loop.variable, text(variance), scope, self.evaluate, log_tilt)
             modes.write()
@@ -374,6 +379,7 @@ class KernelWriter:
                 f"width_{tag} = sd_{tag}",
             ):
                 scope.add(line)
+            light = emit_lightness(self, tag, sorted(common or (), key=str))
         edges = arguments_of(loop.powers, loop.variable)
         for slope, rest, spread, power in sorted(kinks, key=str):
             if (slope, rest) in edges:
@@ -382,7 +388,8 @@ class KernelWriter:
                 for line in modes.kink(text(b), text(a), text(edges[slope, rest])):
                     scope.add(line)
             else:
-                self._emit_kink(tag, slope, rest, sp.Add(*spread), power, even)
+                self._emit_kink(tag, slope, rest, sp.Add(*spread), power, even, light)
+        finer = modes.strides() if modes else [] if even else kinks_apart(self, tag, kinks, light)
         for line in (
             f"span_{tag} = 2.0 * width_{tag}",
             f"first_{tag} = origin",
@@ -397,7 +404,7 @@ class KernelWriter:
                     f"        stride_{tag} = {stride}",
                 )
             ),
-            *("    " + line for line in (modes.strides() if modes else [])),
+            *("    " + line for line in finer),
             f"    mesh_{tag} = stride_{tag} * quarter_step",
             f"    lowest_{tag} = math.asinh((low_{tag} - centre_{tag}) / span_{tag}) / mesh_{tag}",
             f"    highest_{tag} = math.asinh((high_{tag} - centre_{tag}) / span_{tag}) / mesh_{tag}",
@@ -435,7 +442,7 @@ class KernelWriter:
         scope.add(f"        bulk_{tag} = mode_{tag}")
 
     def _emit_kink(
-        self, tag: str, slope: sp.Expr, rest: sp.Expr, spread: sp.Expr, power: sp.Expr, even: bool
+        self, tag: str, slope: sp.Expr, rest: sp.Expr, spread: sp.Expr, power: sp.Expr, even: bool, light: str
     ) -> None:
         """The root of an argument and the width of its kink; both ends of the line see the middle of an even integrand."""
         scope = self.scopes[-1]
@@ -443,14 +450,14 @@ class KernelWriter:
         if power == 1:
             smear = f"math.sqrt(1.0 + {text(self.define(spread, 's'))})" if spread != 0 else "1.0"
         else:
-            smear = f"{self._sharpened(spread, power)}"
+            smear = f"{self.sharpened(spread, power)}"
         root = f"-{text(a)} / {text(b)}"
         lines = [
             f"root_{tag} = {'0.0' if even else root}",
             f"kink_{tag} = max({smear} / abs({text(b)}), {_SHARPEST} * sd_{tag})",
         ]
         lines += [
-            f"if kink_{tag} < width_{tag} and low_{tag} < root_{tag} < high_{tag}:",
+            f"if kink_{tag} < width_{tag} and low_{tag} < root_{tag} < high_{tag}{light}:",
             f"    centre_{tag} = root_{tag}",
             f"    width_{tag} = kink_{tag}",
         ]
@@ -459,7 +466,7 @@ class KernelWriter:
         for line in lines:
             scope.add(line)
 
-    def _sharpened(self, spread: sp.Expr, power: sp.Expr) -> str:
+    def sharpened(self, spread: sp.Expr, power: sp.Expr) -> str:
         """The width of a kink under an inner average of a power: a power above 1 makes it sharper than its mean."""
         s, p = text(self.define(spread, "s")), text(self.define(power, "p"))
         return f"math.sqrt(1.0 + {s}) / max(1.0, {p})"

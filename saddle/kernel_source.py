@@ -28,7 +28,7 @@ from replica.hard_limit import limit_load
 from replica.passes import log_sums
 from replica.sat_limit import SatLimit, limit_replicon, sat_limit
 from replica.teacher import nishimori
-from saddle import assembly, edges, special
+from saddle import assembly, edges, elimination, special
 from saddle.codegen import KernelWriter
 from saddle.conditioning import Conditioning, series_tables
 from saddle.offsets import Shift, origins
@@ -54,7 +54,8 @@ def render(free_entropy: FreeEntropy) -> str:
     )
     constants = "\n".join(f"{name} = {value!r}" for name, value in layout.constants().items())
     functions = "".join(writer.source() for writer in layout.writers())
-    return f"{header}{series_tables(functions)}{functions}\n\n{constants}\n{_source_of(assembly)}\n"
+    solver = f"{_source_of(elimination)}\n{_source_of(assembly)}"
+    return f"{header}{series_tables(functions)}{functions}\n\n{constants}\n{solver}\n"
 
 
 def special_source() -> str:

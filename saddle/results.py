@@ -58,7 +58,7 @@ _ADVICE = {
     Status.NO_SADDLE: (
         "There is no saddle here to converge to: ask for a parameter on one of the branches that the message names."
     ),
-    Status.BRANCH_END: "The branch ends before this point: ask for a larger distance or a larger reference margin.",
+    Status.BRANCH_END: "The branch ends before this point: ask for a distance on it, or a larger reference margin.",
     Status.ABSENT: "It does not exist at these parameters: the message says why; ask at others.",
     Status.NOT_CONVERGED: (
         "Give start= from a neighbouring converged point, follow the branch from there in small steps, or loosen "
