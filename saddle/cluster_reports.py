@@ -28,6 +28,8 @@ Start = SaddlePoint | Mapping[str, float] | None
 _LARGEST_Y = 1e4
 _MOST_STEPS = 80
 _FACTOR = 4.0
+_LOOSE = 1e-6
+"""Error of a complexity beyond which its sign tells nothing."""
 
 
 def local_entropy(
@@ -187,11 +189,13 @@ def at_external_entropy(
     there = here
     while excess(there) * excess(here) > 0.0:
         y = min(max(there.parameters[name] * factor, 1.0), _LARGEST_Y)
-        if y == there.parameters[name]:
+        if y == there.parameters[name] or there.error > _LOOSE:
             return _without_crossing(there, target, name)
         here, there = there, at(y, there)
         if not there.converged:
             return there
+    if there.error > _LOOSE:
+        return _without_crossing(here, target, name)
     return _crossing(at, excess, name, here, there)
 
 
@@ -228,7 +232,7 @@ def _without_crossing(point: SaddlePoint, target: float, name: str) -> SaddlePoi
     """The statement that the complexity does not reach its target."""
     side = "above" if point.parameters[name] > 1.0 else "below"
     message = (
-        f"No number of replicas from 1 to {_LARGEST_Y:g} has the external entropy {target:g} at distance "
+        f"No number of replicas with the external entropy {target:g} was found at distance "
         f"{point.parameters['distance']:g}: at {name} = {point.parameters[name]:g} it is {point['complexity']:.6g}, still "
         f"{side}."
     )

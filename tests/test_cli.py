@@ -44,7 +44,16 @@ class Reports:
         return Curve(tuple(points))
 
     def entropy_curve(
-        self, model: Any, alpha: Any, kappa: Any, *, start: Any, tolerance: float, progress: Any
+        self,
+        model: Any,
+        alpha: Any,
+        kappa: Any,
+        *,
+        ansatz: Any,
+        beta: Any,
+        start: Any,
+        tolerance: float,
+        progress: Any,
     ) -> Curve:
         self.calls.append((model.name, alpha, kappa, start, tolerance))
         return self._points([rs_point(k, 0.25, alpha=a, status=self.status) for a in alpha for k in kappa], progress)
@@ -57,6 +66,8 @@ class Reports:
         kappa: Any,
         distance: Any,
         *,
+        beta: Any,
+        reference_beta: Any,
         start: Any,
         tolerance: float,
         progress: Any,
@@ -430,7 +441,7 @@ from handmade import rs_point
 import saddle
 from saddle import cli
 
-def slow(model, alpha, kappa, *, start, tolerance, progress):
+def slow(model, alpha, kappa, *, ansatz, beta, start, tolerance, progress):
     for k in kappa:
         progress(rs_point(k))
         print("row", file=sys.stderr, flush=True)
