@@ -142,6 +142,11 @@ class _Pass:
 
     def __init__(self, derivation: Derivation) -> None:
         self.derivation, self.ansatz = derivation, derivation.ansatz
+        if derivation.free_norms:
+            raise UnsupportedAnsatz(
+                f"The norm of {derivation.model.weights.name} weights is not fixed: the limit of infinitely many replicas is "
+                "not taken; ask for a finite y."
+            )
         if len(self.ansatz.multiplicities) != 1:
             raise UnsupportedAnsatz(f"The ansatz {self.ansatz.name} keeps no single multiplicity that could go to infinity.")
         self.y = sp.Symbol(self.ansatz.multiplicities[0])

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from saddle.capacities import capacity, max_margin
     from saddle.checks import Check, check
     from saddle.clones import ogp
+    from saddle.cluster_reports import complexity, local_entropy
     from saddle.coexistence import all_saddles
     from saddle.curve import Curve
     from saddle.diagrams import Diagram, diagram
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "all_saddles": "coexistence",
+    "complexity": "cluster_reports",
+    "local_entropy": "cluster_reports",
     "Branch": "following",
     "Diagram": "diagrams",
     "Landmark": "landmarks",
@@ -63,12 +66,14 @@ __all__ = [
     "all_saddles",
     "capacity",
     "check",
+    "complexity",
     "diagram",
     "entropy_curve",
     "follow",
     "franz_parisi",
     "generalization",
     "load_branch",
+    "local_entropy",
     "max_margin",
     "ogp",
     "solve",

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[Result], None]
 
-_PARAMETERS = ("alpha", "kappa", "beta", "reference_kappa", "reference_beta", "distance")
-_PARAMETERS_OF = {"rs": ("alpha", "kappa", "beta"), "franz-parisi": _PARAMETERS}
-_OPTIONAL = ("beta", "reference_beta")
+_PARAMETERS = ("alpha", "kappa", "beta", "reference_kappa", "reference_beta", "m", "y", "overlap", "distance")
+_SPELLINGS = ("overlap", "distance")
+"""Two spellings of one constraint."""
 
 
 def execute(argv: Sequence[str], progress: Progress | None = None) -> Curve:
@@ -46,8 +46,9 @@ def compute(args: argparse.Namespace, argv: Sequence[str], progress: Progress | 
     from saddle.curve import as_curve, joined
 
     model, ansatze = model_of(args), [zoo_ansatz(name) for name in _ansatz_names(args)]
-    for name in _ansatz_names(args):
-        _check_ansatz(args, name)
+    for ansatz in ansatze:
+        _check_ansatz(args, ansatz)
+    _check_options(args, ansatze)
     curves = [as_curve(_RUN[args.command](model, ansatz, args, progress)) for ansatz in ansatze]
     return as_curve(joined(curves), command=("replica", *argv))
 
@@ -73,7 +74,7 @@ def _ansatz_names(args: argparse.Namespace) -> list[str]:
 def in_order(points: Sequence[Result], args: argparse.Namespace) -> tuple[Result, ...]:
     """Points that were finished in any order, in the order asked for; a word such as ``max`` matches what is left."""
     ranges = _ranges(args)
-    nested = sorted(ranges, key=lambda name: name == "distance")
+    nested = sorted(ranges, key=lambda name: name in _SPELLINGS)
     ansatze = [zoo_ansatz(name).name for name in _ansatz_names(args)]
 
     def place(point: Result) -> tuple[int, ...]:
@@ -118,20 +119,46 @@ def _named(find: Callable[[str], Any], name: str) -> Any:
         raise InputError(str(error)) from error
 
 
-def _check_ansatz(args: argparse.Namespace, ansatz: str) -> None:
-    """Refuse an ansatz that the command has no solver for, and parameters that the ansatz lacks or does not have."""
+def _check_ansatz(args: argparse.Namespace, ansatz: Any) -> None:
+    """Refuse an ansatz that the command has no solver for, and parameters that the ansatz lacks."""
     if args.command == "capacity" or not hasattr(args, "ansatz"):  # these take what suits them and say so themselves
         return
-    known = tuple(_PARAMETERS_OF) if args.command == "solve" else ("rs",)
-    if ansatz not in known:
-        raise InputError(f"{args.command} has no solver for the ansatz {ansatz}: use {' or '.join(known)}")
+    plain = not ansatz.imposed and {*ansatz.multiplicities} <= {*ansatz.extremised}
+    if args.command == "entropy" and not plain:
+        raise InputError(f"entropy has no solver for the ansatz {ansatz.name}: use rs or 1rsb")
+    if args.command == "max-margin" and ansatz.multiplicities:
+        raise InputError(f"max-margin has no solver for the ansatz {ansatz.name}: use rs")
     if args.command == "solve":
-        for name in _PARAMETERS:
-            option, given = f"--{name.replace('_', '-')}", getattr(args, name) is not None
-            if given and name not in _PARAMETERS_OF[ansatz]:
-                raise InputError(f"the ansatz {ansatz} has no {option}")
-            if not given and name in _PARAMETERS_OF[ansatz] and name not in _OPTIONAL:
-                raise InputError(f"the ansatz {ansatz} needs {option}")
+        needed = ["reference_kappa"] if any(prefix for _, prefix in ansatz.prefixes) else []
+        needed += [name for name in ansatz.multiplicities if name not in ansatz.extremised]
+        for name in needed:
+            if getattr(args, name, None) is None:
+                raise InputError(f"the ansatz {ansatz.name} needs --{name.replace('_', '-')}")
+        if ansatz.imposed and all(getattr(args, name) is None for name in _SPELLINGS if name in _taken(ansatz)):
+            options = " or ".join(f"--{name}" for name in _SPELLINGS if name in _taken(ansatz))
+            raise InputError(f"the ansatz {ansatz.name} needs {options}")
+
+
+def _check_options(args: argparse.Namespace, ansatze: Sequence[Any]) -> None:
+    """Refuse parameters that no ansatz takes, and one constraint that is given twice."""
+    if all(getattr(args, name, None) is not None for name in _SPELLINGS):
+        raise InputError("--overlap and --distance are two spellings of one constraint: give one of them")
+    if args.command != "solve":
+        return
+    taken = set().union(*(_taken(ansatz) for ansatz in ansatze))
+    for name in _PARAMETERS:
+        if getattr(args, name, None) is not None and name not in taken:
+            raise InputError(f"the ansatz {ansatze[0].name} has no --{name.replace('_', '-')}")
+
+
+def _taken(ansatz: Any) -> set[str]:
+    """The parameters that an ansatz takes."""
+    found = {"alpha", "kappa", "beta", *ansatz.multiplicities}
+    if any(prefix for _, prefix in ansatz.prefixes):
+        found |= {"reference_kappa", "reference_beta"}
+    if ansatz.imposed:
+        found |= {*_SPELLINGS} if ansatz.multiplicities else {"distance"}
+    return found
 
 
 def _ranges(args: argparse.Namespace) -> dict[str, tuple[float | str, ...]]:
@@ -153,7 +180,8 @@ def _solve(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress
     from saddle.curve import Curve
 
     points: list[SaddlePoint] = []
-    for row in product(**_ranges(args)):
+    taken = _taken(ansatz)
+    for row in product(**{name: found for name, found in _ranges(args).items() if name in taken}):
         parameters: dict[str, Any] = dict(row)
         if "reference_kappa" in row and "beta" in row:
             parameters.setdefault("reference_beta", row["beta"])
@@ -166,13 +194,16 @@ def _solve(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress
             progress(point)
     if not points:
         raise InputError("No saddle at any point asked for: none of the starts led to a solution.")
-    if all(point.status is Status.NO_SADDLE and point.window is None for point in points):
+    # that replica symmetry is not broken is an answer, not a mistake of the question
+    asked_too_much = not ansatz.extremised and all(point.window is None for point in points)
+    if asked_too_much and all(point.status is Status.NO_SADDLE for point in points):
         raise InputError(f"No saddle at any point asked for: {points[0].message}")
     return Curve(tuple(points))
 
 
 def _entropy(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    return saddle.entropy_curve(model, args.alpha, args.kappa, **_settings(args, progress), **_temperatures(args))
+    known = {**_settings(args, progress), **_temperatures(args), "ansatz": ansatz}
+    return saddle.entropy_curve(model, args.alpha, args.kappa, **known)
 
 
 def _capacity(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
@@ -186,6 +217,21 @@ def _max_margin(model: Any, ansatz: Any, args: argparse.Namespace, progress: Pro
 def _franz_parisi(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
     settings = {**_settings(args, progress), **_temperatures(args)}
     return saddle.franz_parisi(model, args.alpha, args.reference_kappa, args.kappa, args.distance, **settings)
+
+
+def _local_entropy(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
+    if (args.y is None) == (args.external_entropy is None):
+        raise InputError("local-entropy needs either --y or --external-entropy")
+    if args.overlap is None and args.distance is None:
+        raise InputError("local-entropy needs --overlap or --distance")
+    target = None if args.external_entropy is None else _single(args, "external_entropy")
+    known = {"y": args.y, "overlap": args.overlap, "distance": args.distance, "reference": args.reference}
+    settings = {**known, "external_entropy": target, **_settings(args, progress)}
+    return saddle.local_entropy(model, args.alpha, args.kappa, **settings)
+
+
+def _complexity(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
+    return saddle.complexity(model, args.alpha, args.kappa, m=args.m, **_settings(args, progress))
 
 
 def _generalization(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
@@ -210,7 +256,7 @@ def _single(args: argparse.Namespace, name: str) -> float:
     """The one value of a parameter that has to be a number here."""
     values = getattr(args, name)
     if len(values) != 1:
-        raise InputError(f"{args.command} takes one --{name}, not {len(values)}")
+        raise InputError(f"{args.command} takes one --{name.replace('_', '-')}, not {len(values)}")
     return float(values[0])
 
 
@@ -220,6 +266,8 @@ _RUN: Mapping[str, Callable[[Any, Any, argparse.Namespace, Progress | None], Any
     "capacity": _capacity,
     "max-margin": _max_margin,
     "franz-parisi": _franz_parisi,
+    "local-entropy": _local_entropy,
+    "complexity": _complexity,
     "generalization": _generalization,
     "ogp": _ogp,
     "thresholds": _thresholds,

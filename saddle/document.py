@@ -198,13 +198,18 @@ def _options(points: tuple[Result, ...]) -> dict[str, str]:
     return {name: _joined(point.options.get(name, "") for point in points) for point in points[:1] for name in point.options}
 
 
+def _spelled_once(parameters: dict[str, object]) -> dict[str, object]:
+    """The parameters without the distance where the overlap says the same."""
+    return {name: value for name, value in parameters.items() if not (name == "distance" and "overlap" in parameters)}
+
+
 def _provenance(curve: Curve) -> dict[str, object]:
     points = curve.points
     command, complete = curve.command, curve.complete
     if not command and points:
         command = command_of(curve)
         lengths = [len({point.ansatz for point in points})]
-        lengths += [len(v) if isinstance(v, list) else 1 for v in _parameters(points).values()]
+        lengths += [len(v) if isinstance(v, list) else 1 for v in _spelled_once(_parameters(points)).values()]
         different = {(point.ansatz, *point.parameters.values()) for point in points}
         complete = math.prod(lengths) == len(different)  # a part of a product: the command gives other rows as well
     tolerances = {point.tolerance for point in points}
@@ -228,7 +233,7 @@ def command_of(curve: Curve) -> tuple[str, ...]:
     ansatze = list(dict.fromkeys(point.ansatz for point in curve.points))
     named = report == "solve" or ansatze != [_DEFAULT.get(report, "rs")]
     words += ["--ansatz", ",".join(ansatze)] if named else []
-    for name, value in _parameters(curve.points).items():
+    for name, value in _spelled_once(_parameters(curve.points)).items():
         text = ",".join(repr(float(v)) for v in (value if isinstance(value, list) else [value]))
         words += [f"--{name.replace('_', '-')}", text]
     return (*words, *(["--tolerance", repr(first.tolerance)] if math.isfinite(first.tolerance) else []))

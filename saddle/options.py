@@ -18,7 +18,7 @@ from saddle.ranges import assignments, check_domain, values
 T = TypeVar("T")
 
 COMPUTING = (
-    *("solve", "entropy", "capacity", "max-margin", "franz-parisi"),
+    *("solve", "entropy", "capacity", "max-margin", "franz-parisi", "local-entropy", "complexity"),
     *("generalization", "ogp", "thresholds", "diagram"),
 )
 MODEL_OPTIONS = ("activation", "weights", "loss")
@@ -40,6 +40,8 @@ _EXAMPLES = {
         "replica franz-parisi binary-perceptron --alpha 0.5 --reference-kappa 0.2,max --kappa 0 \\\n"
         "      --distance 0.002:0.35:100 --plot fp.png"
     ),
+    "local-entropy": "replica local-entropy binary-perceptron --alpha 0.6 --y 20 --distance 0.05,0.1,0.2 --reference --json",
+    "complexity": "replica complexity spherical-perceptron --alpha 9 --kappa -1 --m 0.1:0.9:9 --json",
     "generalization": "replica generalization teacher-student --alpha 0.5:1.6:56 --json",
     "ogp": "replica ogp symmetric-binary-perceptron --kappa 1 --clones 2,3,4,5 --json",
     "thresholds": "replica thresholds binary-perceptron --alpha 0.7 --kappa 0 --json",
@@ -57,6 +59,8 @@ _SUMMARIES = {
     "capacity": "largest load with solutions at a margin",
     "max-margin": "largest margin with solutions at a load",
     "franz-parisi": "entropy of solutions at a distance from a typical solution of larger margin",
+    "local-entropy": "entropy of y replicas at an imposed overlap, or around a reference: local and external entropy",
+    "complexity": "entropy of states with broken replica symmetry against the Parisi parameter",
     "generalization": "what a student learns of its teacher against load: both branches and their transitions",
     "ogp": "load above which m solutions at some mutual overlap are missing: the overlap gap of m clones",
     "thresholds": "where solutions end and flat minima break up, in the load or (with --alpha) in the reference margin",
@@ -84,7 +88,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """
     parser, joining = _build()
     args = parser.parse_args(joined(argv, joining))
-    for name in ("alpha", "kappa", "beta", "reference_kappa", "reference_beta", "distance"):
+    for name in ("alpha", "kappa", "beta", "reference_kappa", "reference_beta", "m", "y", "overlap", "distance"):
         found = getattr(args, name, None)
         if found is not None:
             check_domain(name, found)
@@ -143,11 +147,14 @@ def _derive(parser: Parser) -> None:
 
 def _solve(parser: Parser) -> None:
     _model(parser)
-    _ansatz(parser)
+    _ansatz(parser, several=True)
     _range(parser, "alpha", "load, patterns per weight", required=True)
     _range(parser, "kappa", "margin (default 0)", default=(0.0,))
     _range(parser, "reference-kappa", "margin of the reference (franz-parisi), or max", words=("max",))
-    _range(parser, "distance", "distance from the reference, in (0, 1/2) (franz-parisi)")
+    _range(parser, "m", "Parisi parameter (1rsb); without it the free entropy is extremised over it")
+    _range(parser, "y", "number of replicas (local-entropy), or inf", words=("inf",))
+    _range(parser, "overlap", "imposed overlap, in (0, 1) (local-entropy)")
+    _range(parser, "distance", "imposed distance, in (0, 1/2) (franz-parisi, local-entropy)")
     _temperature(parser, reference=True)
     parser.add_argument("--all-branches", action="store_true", help="every saddle point that a list of starts finds")
     _solver(parser)
@@ -155,7 +162,7 @@ def _solve(parser: Parser) -> None:
 
 def _entropy(parser: Parser) -> None:
     _model(parser)
-    _ansatz(parser)
+    _ansatz(parser, several=True)
     _range(parser, "alpha", "load, patterns per weight", required=True)
     _range(parser, "kappa", "margin (default 0)", default=(0.0,))
     _temperature(parser)
@@ -183,6 +190,26 @@ def _franz_parisi(parser: Parser) -> None:
     _range(parser, "kappa", "margin (default 0)", default=(0.0,))
     _range(parser, "distance", "distance from the reference, in (0, 1/2)", required=True)
     _temperature(parser, reference=True)
+    _solver(parser)
+
+
+def _local_entropy(parser: Parser) -> None:
+    _model(parser)
+    _range(parser, "alpha", "load, patterns per weight", required=True)
+    _range(parser, "kappa", "margin (default 0)", default=(0.0,))
+    _range(parser, "y", "number of replicas, or inf", words=("inf",))
+    _range(parser, "external-entropy", "in place of --y: the complexity at which the number of replicas is solved for")
+    _range(parser, "overlap", "of the replicas with each other (with --reference: with it), in (0, 1)")
+    _range(parser, "distance", "the same constraint as (1 - overlap)/2, in (0, 1/2)")
+    parser.add_argument("--reference", action="store_true", help="around a reference, which need not be a solution")
+    _solver(parser)
+
+
+def _complexity(parser: Parser) -> None:
+    _model(parser)
+    _range(parser, "alpha", "load, patterns per weight", required=True)
+    _range(parser, "kappa", "margin (default 0)", default=(0.0,))
+    _range(parser, "m", "Parisi parameter", required=True)
     _solver(parser)
 
 
@@ -239,6 +266,8 @@ _ADD: dict[str, Callable[[Parser], None]] = {
     "capacity": _capacity,
     "max-margin": _max_margin,
     "franz-parisi": _franz_parisi,
+    "local-entropy": _local_entropy,
+    "complexity": _complexity,
     "generalization": _generalization,
     "ogp": _ogp,
     "thresholds": _thresholds,

@@ -109,14 +109,14 @@ def _grid(start: Decimal, stop: Decimal, count: int, item: str, *, log: bool) ->
 
 
 def product(**ranges: Sequence[float | str]) -> list[dict[str, float | str]]:
-    """All combinations of the ranges, one dict a row: nested in the order given, except that ``distance`` is fastest.
+    """All combinations of the ranges, one dict a row, with ``overlap`` or ``distance`` as the fastest.
 
     The keys of every row keep the order given.
     """
     total = math.prod(len(values) for values in ranges.values())
     if total > MAX_POINTS:
         raise InputError(f"the ranges together give {total} points, more than {MAX_POINTS}")
-    nested = sorted(ranges, key=lambda name: name == "distance")
+    nested = sorted(ranges, key=lambda name: name in ("overlap", "distance"))
     rows = (dict(zip(nested, row, strict=True)) for row in itertools.product(*(ranges[name] for name in nested)))
     return [{name: row[name] for name in ranges} for row in rows]
 
@@ -137,6 +137,12 @@ def check_domain(name: str, found: Sequence[float | str]) -> None:
             raise InputError(f"{name} = {value:g} is not an inverse temperature: it must be positive, or inf")
         if name == "distance" and not 0 < value < 0.5:
             raise InputError(f"distance = {value:g} is outside (0, 1/2)")
+        if name == "overlap" and not 0 < value < 1:
+            raise InputError(f"overlap = {value:g} is outside (0, 1)")
+        if name == "y" and not value >= 1:
+            raise InputError(f"y = {value:g} counts replicas: it must be at least 1")
+        if name == "m" and not value > 0:
+            raise InputError(f"m = {value:g} must be positive")
 
 
 def assignments(text: str) -> dict[str, float]:

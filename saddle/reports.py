@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from replica.ansatz import Ansatz
 from replica.errors import InputError
 from replica.model import Model
 from saddle.curve import Curve
@@ -29,12 +30,13 @@ def entropy_curve(
     alpha: Numbers,
     kappa: Numbers = 0.0,
     *,
+    ansatz: Ansatz | str = "rs",
     beta: Temperatures = None,
     start: SaddlePoint | Mapping[str, float] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
 ) -> Curve:
-    r"""Return the replica-symmetric entropy at every load and margin.
+    r"""Return the entropy at every load and margin, replica-symmetric unless another ansatz is asked for.
 
     Columns: ``alpha, kappa, free_entropy, overlap, distance`` (``(1-q)/2``, between typical solutions), ``replicon``
     (positive: stable), ``stable``, the order parameters ``q, qhat``, and the errors and status of every result.
@@ -44,6 +46,9 @@ def entropy_curve(
     model : Model or str
     alpha, kappa : float or iterable of float
         Loads and margins; their product is computed, ``kappa`` fastest, in the order given.
+    ansatz : Ansatz or str
+        ``"rs"``, or ``"1rsb"``: then with ``internal_entropy`` and ``complexity`` in place of overlap and distance, and
+        ``m`` among the order parameters.
     beta : float, "inf" or an iterable of these, optional
         Inverse temperatures, faster still: every violated pattern costs 1 (or the loss of :func:`replica.soft`).  Columns
         ``energy`` (per weight) and ``entropy`` = ``free_entropy + beta energy``; ``"inf"`` is the hard constraint.
@@ -60,7 +65,7 @@ def entropy_curve(
         For bad input, and if there is no saddle at any point asked for.
     """
     model, temperatures = at_temperature(model, beta)
-    setting = Setting.of((model, "rs"))
+    setting = Setting.of((model, ansatz))
     points: list[SaddlePoint] = []
     previous = start
     for a, k, t in itertools.product(as_numbers("alpha", alpha), as_numbers("kappa", kappa), temperatures):
@@ -69,7 +74,7 @@ def entropy_curve(
         previous = point if point.converged else None
         if progress is not None:
             progress(point)
-    if points and all(point.status is Status.NO_SADDLE for point in points):
+    if points and not setting.ansatz.extremised and all(point.status is Status.NO_SADDLE for point in points):
         raise InputError(f"No saddle at any point asked for: {points[0].message}")
     return Curve(tuple(points))
 

@@ -55,7 +55,9 @@ def title(curve: Curve) -> str:
 
 def cells(curve: Curve, limit: int | None = None) -> tuple[list[str], list[list[str]]]:
     """Head and body of the table in text; with ``limit`` only that many rows, the first and the last ones."""
-    hidden = _DETAILS | _shared(curve) | {name for point in curve.points for name in point.order_parameters}
+    parameters = {name for point in curve.points for name in point.parameters}
+    ordered = {name for point in curve.points for name in point.order_parameters}
+    hidden = _DETAILS | _shared(curve) | (ordered - parameters)
     head = [name for name in curve.columns if name not in hidden]
     body = [[_cell(name, row.get(name)) for name in head] for row in curve.flat_rows]
     if limit is not None and len(body) > limit:

@@ -44,7 +44,16 @@ class Reports:
         return Curve(tuple(points))
 
     def entropy_curve(
-        self, model: Any, alpha: Any, kappa: Any, *, start: Any, tolerance: float, progress: Any
+        self,
+        model: Any,
+        alpha: Any,
+        kappa: Any,
+        *,
+        ansatz: Any,
+        beta: Any,
+        start: Any,
+        tolerance: float,
+        progress: Any,
     ) -> Curve:
         self.calls.append((model.name, alpha, kappa, start, tolerance))
         return self._points([rs_point(k, 0.25, alpha=a, status=self.status) for a in alpha for k in kappa], progress)
@@ -57,6 +66,8 @@ class Reports:
         kappa: Any,
         distance: Any,
         *,
+        beta: Any,
+        reference_beta: Any,
         start: Any,
         tolerance: float,
         progress: Any,
@@ -274,7 +285,14 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
             ("solve", "binary-perceptron", "--alpha", "0.5", "--ansatz", "franz-parisi", "--distance", "0.1"),
             "--reference-kappa",
         ),
-        (("solve", "binary-perceptron", "--alpha", "0.5", "--ansatz", "1rsb"), "1rsb"),
+        (("solve", "binary-perceptron", "--alpha", "0.5", "--ansatz", "local-entropy", "--overlap", "0.9"), "--y"),
+        (("solve", "binary-perceptron", "--alpha", "0.5", "--ansatz", "local-entropy", "--y", "2"), "--overlap"),
+        (("solve", "binary-perceptron", "--alpha", "0.5", "--m", "0.5"), "--m"),
+        (("entropy", "binary-perceptron", "--alpha", "0.5", "--ansatz", "local-entropy"), "1rsb"),
+        (("local-entropy", "binary-perceptron", "--alpha", "0.5", "--overlap", "0.9"), "--y"),
+        (("local-entropy", "binary-perceptron", "--alpha", "0.5", "--y", "0.5", "--overlap", "0.9"), "at least 1"),
+        (("local-entropy", "binary-perceptron", "--alpha", "0.5", "--y", "2", "--overlap", "1"), "overlap"),
+        (("complexity", "spherical-perceptron", "--alpha", "9"), "--m"),
         (("recompute",), "FILE"),
         (("recompute", "/nowhere/file.json"), "cannot read"),
     ],
@@ -423,7 +441,7 @@ from handmade import rs_point
 import saddle
 from saddle import cli
 
-def slow(model, alpha, kappa, *, start, tolerance, progress):
+def slow(model, alpha, kappa, *, ansatz, beta, start, tolerance, progress):
     for k in kappa:
         progress(rs_point(k))
         print("row", file=sys.stderr, flush=True)

@@ -182,8 +182,8 @@ def test_bad_franz_parisi_input_is_refused(parameters: dict, message: str) -> No
         saddle.solve(BINARY, alpha=0.5, kappa=0.0, **parameters)
 
 
-def test_ansatz_without_solver_is_refused() -> None:
-    with pytest.raises(replica.InputError, match="no solver yet"):
-        saddle.solve(("binary-perceptron", "1rsb"), alpha=0.5)
+def test_an_ansatz_is_refused_what_it_lacks() -> None:
+    with pytest.raises(replica.InputError, match="needs y="):
+        saddle.solve(("binary-perceptron", "local-entropy"), alpha=0.5, overlap=0.9)
     with pytest.raises(replica.InputError, match="singular"):
         saddle.solve(("spherical-perceptron", "franz-parisi"), alpha=0.5, reference_kappa="max", distance=0.1)

@@ -8,7 +8,7 @@ nodes in each; the weights are summed state by state, :math:`\sum_w e^{\sum_{a<b
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +28,14 @@ _REACH = 7.8
 class Replica:
     """One replica: node name, group and copy at every level on the way from the root, and its species.
 
-    A ``teacher`` has the factor of a label, twice a step, and weights from their normalised prior.
+    A ``teacher`` has the factor of a label, twice a step, and weights from their normalised prior; a ``free`` replica has
+    no constraint.
     """
 
     branch: Branch
     species: str
     teacher: bool = False
+    free: bool = False
 
 
 def replicas(tree: Node, integers: Mapping[str, int]) -> list[Replica]:
@@ -52,9 +54,9 @@ def replicas(tree: Node, integers: Mapping[str, int]) -> list[Replica]:
         for copy in range(int(count)):
             here = (tree.name, index, copy)
             if isinstance(child, Leaf):
-                found.append(Replica((here,), child.species, child.teacher))
+                found.append(Replica((here,), child.species, child.teacher, child.free))
             else:
-                found.extend(Replica((here, *r.branch), r.species, r.teacher) for r in replicas(child, integers))
+                found.extend(replace(r, branch=(here, *r.branch)) for r in replicas(child, integers))
     return found
 
 
@@ -79,7 +81,7 @@ def telling(ansatz: Ansatz, most: int, few: int) -> list[dict[str, int]]:
     shown = []
     for order, integers in enumerate(assignments(ansatz, most)):
         group = replicas(ansatz.tree, integers)
-        overlaps = frozenset(names[parting(a, b)] for i, a in enumerate(group) for b in group[:i])
+        overlaps = frozenset(names[key] for i, a in enumerate(group) for b in group[:i] if (key := parting(a, b)) in names)
         shown.append((order, overlaps, integers))
     most_telling = sorted(shown, key=lambda item: -len(item[1]))
     chosen: dict[int, dict[str, int]] = {}
@@ -97,7 +99,8 @@ def overlap_matrix(ansatz: Ansatz, group: Sequence[Replica], values: Mapping[str
     matrix = np.diag([values[norm] if (norm := ansatz.norm(a.species)) else 0.0 for a in group])
     for i, a in enumerate(group):
         for j, b in enumerate(group[:i]):
-            matrix[i, j] = matrix[j, i] = values[names[parting(a, b)]]
+            if (key := parting(a, b)) in names:  # an overlap without a name has the conjugate 0
+                matrix[i, j] = matrix[j, i] = values[names[key]]
     return matrix
 
 
@@ -114,6 +117,7 @@ def log_fields(
     r"""Return :math:`\ln E_{h \sim N(0, Q)} \prod_a \chi_a(h^a)` for these replicas."""
     import sympy as sp
 
+    group = [r for r in group if not r.free]
     overlaps = overlap_matrix(ansatz, group, values)
     if model.weights.unit_norm:
         np.fill_diagonal(overlaps, 1.0)

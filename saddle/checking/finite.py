@@ -43,14 +43,19 @@ def pair_counts_check(f: FreeEntropy) -> Check:
     for path, _ in leaf_paths(f.ansatz.tree):
         nodes = nodes_along(f.ansatz.tree, path)
         size += sp.prod([multiplicity(node.groups[g][0]) for node, g in zip(nodes, path, strict=True)])
-    zero = [count for key, count in pair_counts(f.ansatz.tree).items() if key in f.ansatz.zero_names()]
+    unnamed = f.ansatz.zero_names().keys()
+    zero = [
+        count
+        for key, count in pair_counts(f.ansatz.tree, norms=not f.model.weights.unit_norm).items()
+        if key in unnamed or (key not in f.ansatz.names() and f.ansatz.is_spectator(key))
+    ]
     pairs = size * (size - 1) / 2 if f.model.weights.unit_norm else size**2 / 2
     missing = sp.simplify(sum((*f.counts.values(), *zero), sp.Integer(0)) - pairs)
     tally.require(f"the pairs of all overlaps exceed all pairs by {missing}", missing == 0)
     names = {**f.ansatz.zero_names(), **f.ansatz.names()}
     for integers in telling(f.ansatz, _MOST_COUNTED, 3):
         group = replicas(f.ansatz.tree, integers)
-        found = [names[parting(a, b)] for i, a in enumerate(group) for b in group[:i]]
+        found = [names.get(parting(a, b)) for i, a in enumerate(group) for b in group[:i]]
         alone = [f.ansatz.norm(a.species) for a in group]
         for name, count in f.counts.items():
             counted = found.count(name) + alone.count(name) / 2

@@ -40,20 +40,22 @@ class _Side:
     variables: list[str]
 
 
-def kernel_checks(f: FreeEntropy, point: Mapping[str, float], kernel: ModuleType | None = None) -> list[Check]:
+def kernel_checks(
+    f: FreeEntropy, point: Mapping[str, float], kernel: ModuleType | None = None, rule: Rule = _RULE
+) -> list[Check]:
     """Values, Jacobian and symmetry of the compiled kernel (that of the recipe if none is given), at one point."""
     if kernel is None:
         from saddle.kernel import load_kernel
 
         kernel = load_kernel(f.model, f.ansatz)
-    return _KernelAtPoint(f, kernel, point).checks()
+    return _KernelAtPoint(f, kernel, point, rule).checks()
 
 
 class _KernelAtPoint:
     """One kernel, and the free entropy that it should compute."""
 
-    def __init__(self, f: FreeEntropy, kernel: ModuleType, point: Mapping[str, float]) -> None:
-        self.f, self.point = f, dict(point)
+    def __init__(self, f: FreeEntropy, kernel: ModuleType, point: Mapping[str, float], rule: Rule) -> None:
+        self.f, self.point, self.rule = f, dict(point), rule
         given = {name: point[name] for k in kernel.META["given"] for name in (k, conjugate(k))}
         self.problem = Problem(kernel, point, given)
         self.size = len(self.problem.active)
@@ -86,7 +88,7 @@ class _KernelAtPoint:
             arguments = self.problem.energetic_arguments(place)
         else:
             arguments = self.problem.weights_arguments(place, {conjugate(k): values[conjugate(k)] for k in active})
-        return self.problem.call(name, arguments, 1 + self.size * (1 + columns), _RULE)
+        return self.problem.call(name, arguments, 1 + self.size * (1 + columns), self.rule)
 
     def _values(self, tally: Tally, side: _Side, plain: np.ndarray, full: np.ndarray) -> None:
         exprs = {"the term": side.term, **{k: side.pairs[k] for k in self.problem.active}}

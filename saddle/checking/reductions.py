@@ -97,7 +97,7 @@ def _named_reference(f: FreeEntropy, point: Mapping[str, float]) -> list[Check]:
     outcome = f"reduction: the reference is {f.ansatz.reference}"
     if tally.worst:
         return [tally.outcome(outcome, 0.0)]
-    prefix = f.ansatz.prefix(species_below(left.tree)[0])
+    prefix = max((f.ansatz.prefix(s) for s in species_below(left.tree)), key=len)  # a teacher has none
     values = {**point, **{name: point[prefix + name] for name in f.model.constraint.parameters}}
     for here, there in names.items():
         values |= {there: point[here], conjugate(there): point[conjugate(here)]}
@@ -268,10 +268,9 @@ def _flattened(tree: Node, name: str) -> Node:
             groups.append((multiplicity(text), _flattened(child, name)))
         else:
             inside = _flattened(child, name)
-            groups += [
-                (multiplicity(text) * multiplicity(count), Leaf(below.species) if isinstance(below, Leaf) else below)
-                for count, below in inside.groups
-            ]
+            for count, below in inside.groups:
+                left = replace(below, anchor=False) if isinstance(below, Leaf) else below
+                groups.append((multiplicity(text) * multiplicity(count), left))
     return _merged(tree.name, groups)
 
 
