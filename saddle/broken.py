@@ -186,20 +186,27 @@ class Search:
             found.append(problem.to_coordinates(known))
         origin = FixedPoint(problem, self.rule)
         if origin.advance(_MAP_STEPS):
-            root = origin.overlaps[problem.pivots[0]]
+            root = 0.0 if problem.meta["zero"] else origin.overlaps[problem.pivots[0]]
             found += [problem.to_coordinates(_split(problem, origin, root, part)) for part in _SPLITS]
         return found
 
 
 def _split(problem: Problem, origin: FixedPoint, root: float, part: float) -> dict[str, float]:
     """Overlaps that open from the symmetric one: the outermost goes down a little, the others up."""
-    inner = {name: root + part * (1.0 - root) for name in problem.pivots[1:]}
-    return {**origin.overlaps, **origin.conjugates, **inner, problem.pivots[0]: root * (1.0 - 0.5 * part)}
+    norm = {name: origin.overlaps.get(problem.shape.norm_of.get(name, ""), 1.0) for name in problem.pivots}
+    inner = {name: root + part * (norm[name] - root) for name in inner_pivots(problem)}
+    outer = {name: root * (1.0 - 0.5 * part) for name in problem.pivots if name not in inner}
+    return {**origin.overlaps, **origin.conjugates, **inner, **outer}
+
+
+def inner_pivots(problem: Problem) -> list[str]:
+    """The overlaps inside of states: all but the outermost, which an even model does not have."""
+    return problem.pivots if problem.meta["zero"] else problem.pivots[1:]
 
 
 def is_collapsed(problem: Problem, state: State) -> bool:
     """Whether an overlap inside of states is that between them."""
-    inner = problem.pivots[1:]
+    inner = inner_pivots(problem)
     return any(state.pivots[k] < _COLLAPSED * (state.pivots[k] + state.place.remaining[k]) for k in inner)
 
 
@@ -228,8 +235,11 @@ def _frozen(
     outer_hat = next((value for key, value in symmetric.order_parameters.items() if key.endswith("hat")), 0.0)
     parameters: dict[str, float] = {}
     for k in (*problem.active, *problem.meta["zero"]):
-        inner = k in problem.pivots[1:] or (k in problem.active and problem.meta["zero"])
-        parameters[k] = 1.0 if inner else outer
+        if k in problem.shape.norms:
+            parameters[k], parameters[conjugate(k)] = symmetric.order_parameters[k], math.inf
+            continue
+        inner, norm = k in inner_pivots(problem), problem.shape.norm_of.get(k, "")
+        parameters[k] = symmetric.order_parameters.get(norm, 1.0) if inner else outer
         parameters[conjugate(k)] = math.inf if inner else outer_hat
     entropy = symmetric.free_entropy
     message = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
@@ -159,18 +160,19 @@ def test_an_error_in_one_step_of_symmetry_breaking() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "notices"),
     [
-        ("out[1] = ", "out[1] = -", {"kernel values"}),
-        ("    _kappa = p[2]", "    _kappa = -p[2]", {"kernel values"}),
-        ("    out[2] = ", "    out[2] = 2.0 * ", {"kernel Jacobian"}),
-        ("+= _weight10 * _logh7", "-= _weight10 * _logh7", {"kernel values"}),
+        (r"out\[1\] = ", "out[1] = -", {"kernel values"}),
+        (r"    _kappa = p\[2\]", "    _kappa = -p[2]", {"kernel values"}),
+        (r"    out\[2\] = ", "    out[2] = 2.0 * ", {"kernel Jacobian"}),
+        (r"\+= (_weight\d+ \* _logh\d+)", r"-= \1", {"kernel values"}),
     ],
 )
 def test_an_error_in_a_kernel(before: str, after: str, notices: set[str]) -> None:
     f = rs()
     source = render(f).replace(COMPILER, "function")
-    assert before in source
+    wrong, count = re.subn(before, after, source)
+    assert count
     kernel = ModuleType("wrong_kernel")
-    exec(compile(source.replace(before, after), "kernel", "exec"), kernel.__dict__)
+    exec(compile(wrong, "kernel", "exec"), kernel.__dict__)
     assert failed(kernel_checks(f, interior_point(f), kernel)) & notices == notices
 
 
