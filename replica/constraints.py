@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
@@ -217,7 +217,8 @@ def soft(model: Model, loss: str = "errors") -> Model:
     if loss == "errors":
         if not hasattr(model.constraint, "edges"):
             raise InputError(f"The constraint of {model.name} has no errors to count: it is not made of intervals.")
-        return replace(model, constraint=ErrorCounting(model.constraint))
+        regions: Any = model.constraint
+        return replace(model, constraint=ErrorCounting(regions))
     from replica.losses import loss_function
 
     loss_function(loss)

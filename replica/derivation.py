@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import Any
 
 import sympy as sp
 
@@ -184,7 +185,8 @@ class Derivation:
         fields = FieldTree(self.ansatz.tree, conjugates, None, "w", curvatures)
 
         def factor(leaf: Leaf, field: sp.Expr, curvature: sp.Expr) -> sp.Expr:
-            return weights.trace(field, curvature) if self.free_norms else weights.trace(field)
+            trace: Any = weights.trace
+            return trace(field, curvature) if self.free_norms else trace(field)
 
         levels = getattr(weights, "levels", None)
         return Side(NestedAverage(fields, factor, weights.values, levels), self.ansatz, self.classes)
@@ -216,7 +218,8 @@ class Derivation:
         r""":math:`\tfrac12 \ln \det Q` at symbolic multiplicities, and the prior of the norms, for continuous weights."""
         overlaps, norms = _by_kind(self.overlaps)
         volume = log_determinant(self.ansatz.tree, overlaps, norms) / 2
-        prior = (2 * self.counts[SELF, s, s] * self.model.weights.log_prior(q) for s, q in norms.items())
+        prior_of: Any = getattr(self.model.weights, "log_prior", None)  # only weights of free norm have one
+        prior = (2 * self.counts[SELF, s, s] * prior_of(q) for s, q in norms.items())
         return volume + sp.Add(*prior)
 
     def replicons(self) -> dict[str, Replicon]:

@@ -39,7 +39,8 @@ class DiscreteWeights:
     discrete: bool = True
 
     def __post_init__(self) -> None:
-        for what, given in (("values", self.values), ("prior", self.prior)):
+        parts: tuple[tuple[str, Any], ...] = (("values", self.values), ("prior", self.prior))
+        for what, given in parts:
             if not isinstance(given, tuple) or not all(isinstance(x, Real) and math.isfinite(x) for x in given):
                 raise InputError(f"The {what} of discrete weights are a tuple of finite numbers, not {given!r}.")
         if len(self.values) < 2 or len(set(self.values)) < len(self.values):

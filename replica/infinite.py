@@ -144,8 +144,8 @@ class _Pass:
         self.derivation, self.ansatz = derivation, derivation.ansatz
         if derivation.free_norms:
             raise UnsupportedAnsatz(
-                f"The norm of {derivation.model.weights.name} weights is not fixed: the limit of infinitely many replicas is "
-                "not taken; ask for a finite y."
+                f"The norm of {derivation.model.weights.name} weights is not fixed: the limit of infinitely many replicas "
+                "is not taken; ask for a finite y."
             )
         if len(self.ansatz.multiplicities) != 1:
             raise UnsupportedAnsatz(f"The ansatz {self.ansatz.name} keeps no single multiplicity that could go to infinity.")

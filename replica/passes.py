@@ -190,7 +190,8 @@ def _mirrored(term: sp.Expr, flips: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
     if isinstance(term, (H, Mills, MillsExcess, LogH, sp.exp, Trace, LogTrace, Moment, *SMOOTH)):
         return with_arguments(term, lambda a: sp.expand(a.subs(flips, simultaneous=True)))
     if isinstance(term, (sp.Mul, sp.Pow)):
-        return sp.Mul(*(_unsigned(*factor.as_base_exp(), flips) for factor in sp.Mul.make_args(term)))
+        powers = [factor.as_base_exp() for factor in sp.Mul.make_args(term)]
+        return sp.Mul(*(_unsigned(base, exponent, flips) for base, exponent in powers))
     if term.args:
         return term.func(*(_mirrored(arg, flips) for arg in term.args))
     return term.subs(flips, simultaneous=True)

@@ -315,7 +315,7 @@ class KernelWriter:
         arguments: dict[tuple[type, sp.Tuple], set[tuple]] = {}
         for expr in exprs:
             for node in sorted(expr.atoms(*_SPECIAL), key=sp.default_sort_key):
-                family = next(family for family, members in _FAMILIES.items() if isinstance(node, members))
+                family: type = next(family for family, members in _FAMILIES.items() if isinstance(node, members))
                 place = sp.Tuple(*node.parameters) if family is Pieces else sp.Tuple(*node.args[:3])
                 wanted = (LOG_OF.get(node.func, node.func), *node.args[len(place) :])
                 arguments.setdefault((family, place), set()).add(wanted)

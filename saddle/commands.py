@@ -168,7 +168,7 @@ def _ranges(args: argparse.Namespace) -> dict[str, tuple[float | str, ...]]:
 
 def _temperatures(args: argparse.Namespace) -> dict[str, Any]:
     """The inverse temperatures that were given."""
-    given = ((name, getattr(args, name, None)) for name in _OPTIONAL)
+    given = ((name, getattr(args, name, None)) for name in ("beta", "reference_beta"))
     return {name: value for name, value in given if value is not None}
 
 

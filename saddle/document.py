@@ -234,7 +234,8 @@ def command_of(curve: Curve) -> tuple[str, ...]:
     named = report == "solve" or ansatze != [_DEFAULT.get(report, "rs")]
     words += ["--ansatz", ",".join(ansatze)] if named else []
     for name, value in _spelled_once(_parameters(curve.points)).items():
-        text = ",".join(repr(float(v)) for v in (value if isinstance(value, list) else [value]))
+        listed: Any = value if isinstance(value, list) else [value]
+        text = ",".join(repr(float(v)) for v in listed)
         words += [f"--{name.replace('_', '-')}", text]
     return (*words, *(["--tolerance", repr(first.tolerance)] if math.isfinite(first.tolerance) else []))
 

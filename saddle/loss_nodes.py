@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def emit_mode(writer: KernelWriter, loop: Loop, tag: str) -> None:
     """Where the integrand is largest, as ``shift`` and a centre: searched for, since a loss need not be smooth."""
-    from saddle.codegen import text
+    from saddle.python_text import text
 
     scope, z = writer.scopes[-1], writer.fresh("trial")
     exponent = sp.Add(*(power * log_tilt(tilt) for tilt, power in loop.powers)).xreplace({loop.variable: z})
@@ -51,7 +51,7 @@ def emit_mode(writer: KernelWriter, loop: Loop, tag: str) -> None:
 
 def emit_feature(writer: KernelWriter, tag: str, rest: sp.Expr, spread: sp.Expr, width: float) -> None:
     """Where a loss has a kink, or where inner noise smears it, as a centre of its own."""
-    from saddle.codegen import text
+    from saddle.python_text import text
 
     scope = writer.scopes[-1]
     a = text(writer.define(rest, "a"))

