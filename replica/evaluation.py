@@ -231,7 +231,7 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
             for rest, spread, sharpest in features:
                 width = max(mpmath.sqrt(spread(environment)), sharpest * sd * mpmath.mpf(10) ** -mpmath.mp.dps)
                 found.append((1 / width, rest(environment) / width, 0))
-            found += [_crossing(*(f(environment) for f in parts), side) for parts, side in beside]
+            found += [_crossing([f(environment) for f in parts], side) for parts, side in beside]
             centres = _narrow(window, mpmath.sqrt(v), found) if several else []
             # one narrow kink has the nodes around it, and those around the bulk are dense enough for wide ones
             nodes = _many_centres(window, centres, rule.step) if len(centres) > 2 else _whole_line(window, rule.step)
@@ -259,8 +259,9 @@ def _whole_line(window: tuple[Any, Any, Any, Any], step: float) -> Iterator[tupl
         yield centre + 2 * width * mpmath.sinh(t), 2 * width * mpmath.cosh(t)
 
 
-def _crossing(slope: Any, rest: Any, spread: Any, loss: Any, side: Any) -> tuple[Any, Any, Any]:
+def _crossing(parts: list[Any], side: Any) -> tuple[Any, Any, Any]:
     """A kink beside an edge, where the tail has fallen to ``exp(-loss)``, as slope, rest and spread of an argument."""
+    slope, rest, spread, loss = parts
     x = mpmath.sqrt(2 * max(loss - mpmath.log(1 + mpmath.sqrt(4 * mpmath.pi * loss)), 0))
     return slope * (1 + x), (rest - side * x) * (1 + x), spread
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import matplotlib.axes
 
 LINES = {"kappa_gap": (ENTROPY, "alpha_gap"), "kappa_mono": (SLOPE, "alpha_LE")}
+_ENDS = ("alpha_c", "alpha_LE", "alpha_gap")
 _FIRST_STEP, _LONGEST_STEP, _SHORTEST_STEP = 0.004, 0.05, 1e-5
 
 
@@ -82,7 +83,7 @@ def diagram(
     """
     setting = Setting.of((model, "franz-parisi"))
     loads = numbers("alpha", alpha)
-    ends = {p.name: p for p in thresholds(model, kappa=kappa, tolerance=tolerance) if isinstance(p, Landmark)}
+    ends = {p.name: p for p in thresholds(model, kappa=kappa, only=_ENDS, tolerance=tolerance) if isinstance(p, Landmark)}
     lines = {
         name: Line(setting, quantity, kappa, tolerance).at_loads(loads, ends[end])
         for name, (quantity, end) in LINES.items()

@@ -50,7 +50,7 @@ class Reports:
         kappa: Any,
         *,
         ansatz: Any,
-        beta: Any,
+        beta: Any = None,
         start: Any,
         tolerance: float,
         progress: Any,
@@ -66,8 +66,8 @@ class Reports:
         kappa: Any,
         distance: Any,
         *,
-        beta: Any,
-        reference_beta: Any,
+        beta: Any = None,
+        reference_beta: Any = None,
         start: Any,
         tolerance: float,
         progress: Any,
@@ -441,7 +441,7 @@ from handmade import rs_point
 import saddle
 from saddle import cli
 
-def slow(model, alpha, kappa, *, ansatz, beta, start, tolerance, progress):
+def slow(model, alpha, kappa, *, ansatz, beta=None, start, tolerance, progress):
     for k in kappa:
         progress(rs_point(k))
         print("row", file=sys.stderr, flush=True)
