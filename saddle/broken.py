@@ -12,7 +12,7 @@ the inner overlap is 1, the entropy inside of a state 0, and what counts the sta
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,11 @@ _PARAMETERS = (0.5, 0.25, 0.75, 0.1, 0.04, 0.9)
 _COLLAPSED = 1e-6
 _SMALLEST = 1e-7
 _MOST_STEPS = 80
+_NUDGE = 1e-3
+_SECANTS = 8
+_NEAR = 0.3
+_CONVERGED = 1e-12
+"""Polishing a zero in ``ln m``: the first step, the most of them, how far they may lead, and the last one."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,11 @@ class Broken:
 
 
 def broken_point(
-    setting: Setting, values: Mapping[str, float], start: Start, tolerance: float, symmetric: SaddlePoint
+    setting: Setting,
+    values: Mapping[str, float],
+    start: Start,
+    tolerance: float,
+    solve_symmetric: Callable[[], SaddlePoint],
 ) -> SaddlePoint:
     """Return the saddle under an ansatz with an extremised multiplicity, or the reason why there is none.
 
@@ -61,8 +70,8 @@ def broken_point(
     ----------
     setting, values, start, tolerance
         As for any point; ``values`` may lack the multiplicity.
-    symmetric : SaddlePoint
-        The replica-symmetric saddle at the same parameters.
+    solve_symmetric : callable
+        Returns the replica-symmetric saddle at the same parameters, which is only needed where no genuine solution is found.
     """
     from saddle.solving import problem_of
 
@@ -76,7 +85,8 @@ def broken_point(
     if found is not None:
         log = found.iterations
         return cluster_point(setting, found.problem, values, found.state, log, tolerance)
-    if is_hard(setting.model) and setting.model.weights.discrete and symmetric.converged:
+    freezes = is_hard(setting.model) and setting.model.weights.discrete
+    if freezes and (symmetric := solve_symmetric()).converged:
         return _frozen(setting, values, symmetric, values.get(name, 1.0), problem_at, tolerance)
     if attempt is not None and attempt.state is not None and search.collapsed:
         return _collapsed(setting, values, attempt.state, tolerance)
@@ -114,9 +124,27 @@ class Search:
         attempt: Attempt | None = None
         for m in (*first, *_PARAMETERS):
             found, attempt = self.at(m, start)
-            if found is not None and (zero := self._without_complexity(found)) is not None:
+            if found is None:
+                continue
+            zero = self._polished(found) if first else None
+            if (zero := zero or self._without_complexity(found)) is not None:
                 return zero, attempt
         return None, attempt
+
+    def _polished(self, here: Broken) -> Broken | None:
+        """The zero of the complexity near a solution, by the secant alone; None where that leads away from it."""
+        origin, there = here, self._moved(here, here.m * (1.0 + _NUDGE))
+        for _ in range(_SECANTS):
+            if there is None or there.complexity == here.complexity:
+                return None
+            slope = (math.log(there.m) - math.log(here.m)) / (there.complexity - here.complexity)
+            x = math.log(there.m) - there.complexity * slope
+            if abs(x - math.log(there.m)) < _CONVERGED:
+                return there
+            if abs(x - math.log(origin.m)) > _NEAR:
+                return None
+            here, there = there, self._moved(there, math.exp(x))
+        return None
 
     def _without_complexity(self, here: Broken) -> Broken | None:
         """Follow a genuine solution to where its complexity vanishes: regula falsi in ``ln m``, safeguarded."""
@@ -178,17 +206,15 @@ class Search:
         complexity = entropies(problem, state, self.rule).complexity
         return Broken(m, problem, state, complexity, attempt.iterations)
 
-    def _starts(self, problem: Problem, start: Start) -> list[Vector]:
+    def _starts(self, problem: Problem, start: Start) -> Iterator[Vector]:
         """Coordinates to start from: the given ones, then the symmetric overlap split by more and more."""
         known = dict(start.order_parameters if isinstance(start, SaddlePoint) else start or {})
-        found = []
         if {*problem.unknown} <= known.keys():
-            found.append(problem.to_coordinates(known))
+            yield problem.to_coordinates(known)
         origin = FixedPoint(problem, self.rule)
         if origin.advance(_MAP_STEPS):
             root = 0.0 if problem.meta["zero"] else origin.overlaps[problem.pivots[0]]
-            found += [problem.to_coordinates(_split(problem, origin, root, part)) for part in _SPLITS]
-        return found
+            yield from (problem.to_coordinates(_split(problem, origin, root, part)) for part in _SPLITS)
 
 
 def _split(problem: Problem, origin: FixedPoint, root: float, part: float) -> dict[str, float]:

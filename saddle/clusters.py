@@ -21,6 +21,8 @@ from saddle.results import Iteration, Number, SaddlePoint, Status
 from saddle.setting import Setting
 
 _ROUNDING = 16 * float(np.finfo(float).eps)
+_FINER = 1.2
+"""How much finer the steps of the refined rule are: enough to see the error of the plain one, cheap in two dimensions."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,11 @@ def entropies(problem: Problem, state: State, rule: Rule) -> Entropies:
 
 
 def improved(problem: Problem, state: State, rule: Rule) -> State | None:
-    """The state after one step of Newton's method by a finer rule."""
-    here = problem.state(state.coordinates, rule)
+    """The state after one step by a finer rule, with the Jacobian of the state, which is that of Newton's method but for it."""
+    here = problem.state(state.coordinates, rule, jacobian=False)
     if here is None or not math.isfinite(here.residual):
         return None
-    step = np.linalg.lstsq(here.jacobian, -here.relative, rcond=None)[0]
+    step = np.linalg.lstsq(state.jacobian, -here.relative, rcond=None)[0]
     moved = problem.state(here.coordinates + step, rule, jacobian=False)
     return moved if moved is not None and math.isfinite(moved.residual) else None
 
@@ -69,7 +71,7 @@ def cluster_point(
     """The result at a solved state of an ansatz with a multiplicity that stays."""
     from saddle.outcome import not_converged, order_parameters
 
-    refined = setting.rule.refined()
+    refined = setting.rule.refined(_FINER)
     better = improved(problem, state, refined)
     if better is None:
         return not_converged(setting, values, Attempt(state, iterations, False), tolerance)

@@ -24,9 +24,9 @@ class Rule:
     step: float = 0.13
     reach: float = 10.0
 
-    def refined(self) -> Rule:
-        """Two thirds of the step and a wider range."""
-        return Rule(self.step / 1.5, self.reach + 2.0)
+    def refined(self, divisor: float = 1.5) -> Rule:
+        """A smaller step (two thirds) and a wider range."""
+        return Rule(self.step / divisor, self.reach + 2.0)
 
     def __str__(self) -> str:
         return f"sinh trapezoid, step {self.step:g}, reach {self.reach:g} sd"

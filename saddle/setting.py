@@ -59,8 +59,8 @@ class Setting:
 
     @property
     def rule(self) -> Rule:
-        """The plain quadrature rule: finer where only one-dimensional integrals are needed."""
-        return Rule() if self.ansatz.imposed or self.ansatz.multiplicities else Rule(0.1)
+        """The plain quadrature rule: finer where integrals have one dimension only, or what is told is not stationary."""
+        return Rule() if self.ansatz.imposed and not self.ansatz.multiplicities else Rule(0.1)
 
     @property
     def reference(self) -> Setting | None:

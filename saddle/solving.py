@@ -170,7 +170,7 @@ def solve_point(
     if setting.ansatz.extremised:
         symmetric = Setting.of((setting.model, "rs"))
         at = {name: values[name] for name in symmetric.parameter_names()}
-        return broken_point(setting, values, start, tolerance, solve_point(symmetric, at, None, tolerance))
+        return broken_point(setting, values, start, tolerance, lambda: solve_point(symmetric, at, None, tolerance))
     problem = problem_of(setting, values, reference)
     if (answer := _beyond_limit(setting, problem, values, tolerance)) is not None:
         return answer
