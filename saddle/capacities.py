@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -84,17 +84,27 @@ def max_margin(
     model: Model | str,
     alpha: float | Iterable[float],
     *,
+    ansatz: Ansaetze = "rs",
     start: SaddlePoint | Mapping[str, float] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
 ) -> Threshold | Curve:
-    r"""Return the largest margin at which solutions exist at a load (a curve for several loads).
+    r"""Return the largest margin at which solutions exist at a load (a curve for several loads or ansatze).
 
     The inverse of :func:`capacity`: the margin at which the replica-symmetric entropy vanishes, or for spherical
-    weights at which the overlap of two solutions reaches 1.  The margin is the extremal one for the constraint: for a
-    window, where a smaller ``kappa`` asks for more, it is the smallest window with solutions.
+    weights at which the overlap of two solutions reaches 1; under 1RSB that at which the last states disappear.  The
+    margin is the extremal one for the constraint: for a window, where a smaller ``kappa`` asks for more, it is the
+    smallest window with solutions.
+
+    Parameters
+    ----------
+    model : Model or str
+    alpha : float or iterable of float
+        The load.
+    ansatz, start, tolerance, progress
+        As for :func:`capacity`.
     """
-    settings = _settings(model, "rs")
+    settings = _settings(model, ansatz)
     return _thresholds("max_margin", "alpha", "kappa", settings, alpha, start, tolerance, progress)
 
 
@@ -201,7 +211,7 @@ def _teachers_answer(line: Line) -> Threshold | None:
         )
         return line.result(math.nan, math.nan, Status.ABSENT, message)
     if line.sought == "kappa" and line.setting.model.weights.discrete:
-        alone = zero_entropy_load(line.setting, 0.0, line.tolerance)
+        alone = zero_entropy_load(Setting.of((line.setting.model, "rs")), 0.0, line.tolerance)
         if alone.converged and line.value >= alone.value:
             message = f"Beyond alpha = {alone.value:.10g} the teacher is the only solution, and its smallest stability is 0."
             return line.result(0.0, 0.0, Status.CONVERGED, message)
@@ -372,11 +382,7 @@ def _volume_limit(line: Line) -> Threshold:
     problem = Problem(line.setting.kernel, {"alpha": 1.0, "kappa": 0.0}, {})
     if not problem.meta["limit_load"]:
         return _without_limit(line)
-    unit = line.setting.deviation or 1.0
-
-    def load(kappa: float) -> tuple[float, float]:
-        out = problem.call("limit_load", [kappa], 2, line.setting.rule)
-        return float(out[0]), float(out[1])
+    unit, load = line.setting.deviation or 1.0, partial(symmetric_load, line.setting.model)
 
     def found(x: float, error: float, known: dict[str, Any]) -> Threshold:
         stability = _stability_at_limit(problem, line.at(x), line.setting)
@@ -404,6 +410,14 @@ def _volume_limit(line: Line) -> Threshold:
         message = f"The margin with capacity {line.value:g} was not found."
         return line.result(math.nan, math.nan, Status.NOT_CONVERGED, message, iterations=tuple(log))
     return found(kappa, error, {"iterations": tuple(log)})
+
+
+def symmetric_load(model: Model, kappa: float) -> tuple[float, float]:
+    """Return the load at which the overlap of two solutions reaches 1, and its derivative in the margin."""
+    setting = Setting.of((model, "rs"))
+    problem = Problem(setting.kernel, {"alpha": 1.0, "kappa": kappa}, {})
+    value, slope = problem.call("limit_load", [kappa], 2, setting.rule)
+    return float(value), float(slope)
 
 
 def _without_limit(line: Line) -> Threshold:

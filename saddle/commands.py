@@ -121,13 +121,11 @@ def _named(find: Callable[[str], Any], name: str) -> Any:
 
 def _check_ansatz(args: argparse.Namespace, ansatz: Any) -> None:
     """Refuse an ansatz that the command has no solver for, and parameters that the ansatz lacks."""
-    if args.command == "capacity" or not hasattr(args, "ansatz"):  # these take what suits them and say so themselves
+    if args.command in ("capacity", "max-margin") or not hasattr(args, "ansatz"):
         return
     plain = not ansatz.imposed and {*ansatz.multiplicities} <= {*ansatz.extremised}
     if args.command == "entropy" and not plain:
         raise InputError(f"entropy has no solver for the ansatz {ansatz.name}: use rs or 1rsb")
-    if args.command == "max-margin" and ansatz.multiplicities:
-        raise InputError(f"max-margin has no solver for the ansatz {ansatz.name}: use rs")
     if args.command == "solve":
         needed = ["reference_kappa"] if any(prefix for _, prefix in ansatz.prefixes) else []
         needed += [name for name in ansatz.multiplicities if name not in ansatz.extremised]
@@ -211,7 +209,7 @@ def _capacity(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progr
 
 
 def _max_margin(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    return saddle.max_margin(model, args.alpha, **_settings(args, progress))
+    return saddle.max_margin(model, args.alpha, ansatz=ansatz, **_settings(args, progress))
 
 
 def _franz_parisi(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:

@@ -35,7 +35,7 @@ _EXAMPLES = {
     "solve": "replica solve binary-perceptron --ansatz rs --alpha 0.5 --kappa 0 --json",
     "entropy": "replica entropy binary-perceptron --alpha 0.5 --kappa -1:0.41:42 --csv curve.csv --plot curve.pdf",
     "capacity": "replica capacity spherical-perceptron --kappa -1:0:5 --ansatz rs,1rsb",
-    "max-margin": "replica max-margin binary-perceptron --alpha 0.1:0.8:8 --json",
+    "max-margin": "replica max-margin spherical-perceptron --alpha 2:12:6 --ansatz rs,1rsb",
     "franz-parisi": (
         "replica franz-parisi binary-perceptron --alpha 0.5 --reference-kappa 0.2,max --kappa 0 \\\n"
         "      --distance 0.002:0.35:100 --plot fp.png"
@@ -178,7 +178,7 @@ def _capacity(parser: Parser) -> None:
 
 def _max_margin(parser: Parser) -> None:
     _model(parser)
-    _ansatz(parser)
+    _ansatz(parser, several=True)
     _range(parser, "alpha", "load, patterns per weight", required=True)
     _solver(parser)
 

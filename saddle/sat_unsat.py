@@ -121,9 +121,11 @@ class SatProblem:
         return float(errors[2 * self.meta["active"].index(limit["unknowns"][0]) + 1])
 
 
-def minimum(problem: SatProblem, rule: Rule, tolerance: float, border: float) -> Minimum | None:
-    """Return the smallest load, or None if none below the ``border`` value was found."""
-    x = _lowest_of_grid(problem, border)
+def minimum(
+    problem: SatProblem, rule: Rule, tolerance: float, border: float, start: Vector | None = None
+) -> Minimum | None:
+    """Return the smallest load, or None if none below the ``border`` value was found; from a grid unless given a start."""
+    x = _lowest_of_grid(problem, border) if start is None else start
     if x is None:
         return None
     log: list[Iteration] = []

@@ -1,4 +1,4 @@
-"""The capacity under 1RSB against the formula written out by hand (theory of the SAT/UNSAT limit), and its corners."""
+"""Capacity and maximal margin under 1RSB against the formula written by hand (theory of the SAT/UNSAT limit)."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_negative_margins(kappa: float) -> None:
 def test_the_symmetric_value_where_symmetry_is_stable(kappa: float) -> None:
     found = saddle.capacity(SPHERICAL, kappa, ansatz="1rsb")
     assert found.value == pytest.approx(gardner(kappa), rel=1e-11)
-    assert "stable up to its capacity" in found.message
+    assert "stable up to its threshold" in found.message
     assert found.ansatz == "1rsb"
 
 
@@ -152,6 +152,42 @@ def test_discrete_weights_freeze() -> None:
     assert "frozen" in found.message
     assert found.order_parameters["q1"] == 1.0
     assert found.order_parameters["q0"] == symmetric.order_parameters["q"]
+
+
+@pytest.mark.parametrize("alpha", [2.1, 12.0, 60.0])
+def test_the_margin_of_a_load(alpha: float) -> None:
+    """The inverse of the capacity, against the load typed by hand at the order parameters found."""
+    found = saddle.max_margin(SPHERICAL, alpha, ansatz="1rsb")
+    symmetric = saddle.max_margin(SPHERICAL, alpha)
+    assert found.status is Status.CONVERGED and found.value < symmetric.value
+    q0, c = found.order_parameters["q0"], found.order_parameters["c"]
+    assert load_of_last_states(q0, c, found.value) == pytest.approx(alpha, rel=1e-11)
+    slope = (gardner(found.value + 1e-4) - gardner(found.value - 1e-4)) / 2e-4
+    assert abs(saddle.capacity(SPHERICAL, found.value, ansatz="1rsb").value - alpha) < 2 * abs(slope) * found.error
+    assert found.error < 1e-12
+
+
+def test_the_symmetric_margin_where_symmetry_is_stable() -> None:
+    for alpha in (0.7, 2.0):
+        found, symmetric = saddle.max_margin(SPHERICAL, alpha, ansatz=["rs", "1rsb"]).points[::-1]
+        assert found.value == symmetric.value
+        assert "stable up to its threshold" in found.message
+    almost = saddle.max_margin(SPHERICAL, 2.0 + 1e-6, ansatz="1rsb")
+    by_cube = abs(almost.value - saddle.max_margin(SPHERICAL, 2.0 + 1e-6).value)
+    assert by_cube <= almost.error < 1e-9
+    frozen = saddle.max_margin("binary-perceptron", 0.5, ansatz="1rsb")
+    assert frozen.value == saddle.max_margin("binary-perceptron", 0.5).value
+    assert saddle.max_margin("teacher-student", 1.3, ansatz="1rsb").value == 0.0
+
+
+def test_margins_of_both_ansatze(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["max-margin", "tree-committee", "--activation", "relu", "--weights", "spherical", "--alpha", "2.66428005659"]
+    assert cli.main([*words, "--ansatz", "rs,1rsb", "--json"]) == 0
+    symmetric, broken = json.loads(capsys.readouterr().out)["rows"]
+    assert (symmetric["ansatz"], broken["ansatz"]) == ("rs", "1rsb")
+    assert broken["value"] == pytest.approx(0.0, abs=1e-11)
+    assert symmetric["value"] > 0.02
+    assert broken["value_normalized"] == pytest.approx(broken["value"] / math.sqrt(0.5 - 0.5 / math.pi), rel=1e-14)
 
 
 KERNELS = {

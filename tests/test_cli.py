@@ -82,7 +82,9 @@ class Reports:
         self.calls.append((model.name, kappa, start, tolerance))
         return self._points([capacity(k) for k in kappa], progress)
 
-    def max_margin(self, model: Any, alpha: Any, *, start: Any, tolerance: float, progress: Any) -> Curve:
+    def max_margin(
+        self, model: Any, alpha: Any, *, ansatz: Any, start: Any, tolerance: float, progress: Any
+    ) -> Curve:
         self.calls.append((model.name, alpha, start, tolerance))
         return self._points([capacity(0.0) for _ in alpha], progress)
 
