@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from saddle.coexistence import all_saddles
     from saddle.curve import Curve
     from saddle.diagrams import Diagram, diagram
+    from saddle.event_lines import EventLine, follow_event
     from saddle.following import Branch, follow, load_branch
     from saddle.landmarks import Landmark, thresholds
     from saddle.learning import generalization
@@ -30,9 +31,11 @@ _HOME = {
     "local_entropy": "cluster_reports",
     "Branch": "following",
     "Diagram": "diagrams",
+    "EventLine": "event_lines",
     "Landmark": "landmarks",
     "diagram": "diagrams",
     "follow": "following",
+    "follow_event": "event_lines",
     "load_branch": "following",
     "thresholds": "landmarks",
     "Check": "checks",
@@ -57,6 +60,7 @@ __all__ = [
     "Check",
     "Curve",
     "Diagram",
+    "EventLine",
     "Iteration",
     "Landmark",
     "SaddleError",
@@ -70,6 +74,7 @@ __all__ = [
     "diagram",
     "entropy_curve",
     "follow",
+    "follow_event",
     "franz_parisi",
     "generalization",
     "load_branch",

@@ -247,7 +247,7 @@ def _thresholds(model: Any, ansatz: Any, args: argparse.Namespace, progress: Pro
 
 
 def _diagram(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    return saddle.diagram(model, args.alpha, _single(args, "kappa"), tolerance=args.tolerance, progress=progress)
+    return saddle.diagram(model, args.alpha, args.kappa, tolerance=args.tolerance, progress=progress)
 
 
 def _single(args: argparse.Namespace, name: str) -> float:

@@ -26,7 +26,7 @@ Event = Callable[[Vector, float], float]
 
 _DIFFERENCE = 1e-6
 _MOST_CORRECTIONS = 12
-_PATIENCE, _STALLED = 25, 2e-3
+_PATIENCE, _STALLED, _DIVERGING = 25, 2e-3, 1.0
 _TURN = 0.5
 """Largest change of the tangent's direction in one step (its cosine is at least 1 minus this)."""
 
@@ -215,9 +215,12 @@ class _Walk:
         return np.append(node.x, node.parameter / self.settings.scale)
 
     def _stalls(self) -> bool:
-        """Whether many steps have not changed the parameter, in units of its size."""
-        recent = [node.parameter for node in self.nodes[-_PATIENCE:]]
-        return len(recent) == _PATIENCE and max(recent) - min(recent) < _STALLED * self.settings.scale
+        """Whether many steps have not changed the parameter, in units of its size, but the unknowns."""
+        recent = self.nodes[-_PATIENCE:]
+        values = [node.parameter for node in recent]
+        if len(recent) < _PATIENCE or max(values) - min(values) >= _STALLED * self.settings.scale:
+            return False
+        return float(np.max(np.abs(recent[-1].x - recent[0].x))) > _DIVERGING
 
     def _closed(self, there: Node) -> bool:
         first, before = self.nodes[0], self.nodes[-2]
@@ -229,7 +232,7 @@ class _Walk:
 
     def _step(self, here: Node, step: float) -> Node | None:
         """The node at this distance along the tangent; None if it is not reached, or lies around a sharp corner."""
-        z = correct(self._scaled_residuals, self._scaled_slopes, self._scaled(here), here.tangent, step, self._tolerance)
+        z = correct(self._scaled_system, self._scaled(here), here.tangent, step, self._tolerance)
         if z is None:
             return None
         node = self._node(z, here, here.length + step, 0.0)
@@ -241,29 +244,20 @@ class _Walk:
     def _tolerance(self) -> float:
         return self.settings.tolerance
 
-    def _scaled_residuals(self, z: Vector) -> Vector | None:
-        return self.system.residuals(z[:-1], float(z[-1]) * self.settings.scale)
-
-    def _scaled_slopes(self, z: Vector) -> Vector | None:
-        """The Jacobian with the derivative in the scaled parameter as last column."""
-        x, parameter = z[:-1], float(z[-1]) * self.settings.scale
-        jacobian = self.system.jacobian(x, parameter)
-        shift = _DIFFERENCE * max(1.0, abs(parameter) / self.settings.scale) * self.settings.scale
-        above, below = self.system.residuals(x, parameter + shift), self.system.residuals(x, parameter - shift)
-        if jacobian is None or above is None or below is None:
-            return None
-        return np.column_stack([jacobian, (above - below) / (2.0 * shift) * self.settings.scale])
+    @property
+    def _scaled_system(self) -> Scaled:
+        return Scaled(self.system, self.settings.scale)
 
     def _at(self, x: Vector, parameter: float) -> Vector | None:
         """The solution at a fixed parameter next to ``x``."""
         unit = np.zeros(len(x) + 1)
         unit[-1] = 1.0
         z = np.append(x, parameter / self.settings.scale)
-        found = correct(self._scaled_residuals, self._scaled_slopes, z, unit, 0.0, self._tolerance)
+        found = correct(self._scaled_system, z, unit, 0.0, self._tolerance)
         return None if found is None else found[:-1]
 
     def _node(self, z: Vector, before: Node | None, length: float, sign: float) -> Node | None:
-        slopes = self._scaled_slopes(z)
+        slopes = self._scaled_system.slopes(z)
         if slopes is None or not np.all(np.isfinite(slopes)):
             return None
         tangent = np.linalg.svd(slopes)[2][-1]
@@ -300,8 +294,8 @@ class _Walk:
         extended = FoldSystem(lambda _: self.system, self.settings.scale)
         start = np.append(x, parameter / self.settings.scale)
         z = solve(extended, start, 0.0, self._tolerance)
-        if z is None:
-            return None
+        if z is None or float(np.linalg.norm(z - start)) > 2.0 * abs(there.length - here.length):
+            return self._located("fold", here, there, lambda node: float(node.tangent[-1]))
         residuals = self.system.residuals(z[:-1], float(z[-1]) * self.settings.scale)
         assert residuals is not None
         return Special("fold", float(z[-1]) * self.settings.scale, z[:-1], float(np.max(np.abs(residuals))))
@@ -327,7 +321,7 @@ class _Walk:
         return Special(kind, node.parameter, node.x, largest)
 
     def _between(self, here: Node, step: float) -> Node | None:
-        z = correct(self._scaled_residuals, self._scaled_slopes, self._scaled(here), here.tangent, step, self._tolerance)
+        z = correct(self._scaled_system, self._scaled(here), here.tangent, step, self._tolerance)
         return None if z is None else self._node(z, here, here.length + step, 0.0)
 
 
@@ -335,19 +329,34 @@ def _range(parameter: float, to: float) -> tuple[float, float]:
     return (parameter, to) if parameter < to else (to, parameter)
 
 
-def correct(
-    residuals: Callable[[Vector], Vector | None],
-    slopes: Callable[[Vector], Vector | None],
-    base: Vector,
-    tangent: Vector,
-    step: float,
-    tolerance: float,
-) -> Vector | None:
+@dataclass(frozen=True)
+class Scaled:
+    """A system as functions of one vector: the unknowns, and the parameter in units of its scale as the last one."""
+
+    system: System
+    scale: float = 1.0
+
+    def residuals(self, z: Vector) -> Vector | None:
+        """The residuals; None outside the domain."""
+        return self.system.residuals(z[:-1], float(z[-1]) * self.scale)
+
+    def slopes(self, z: Vector) -> Vector | None:
+        """The Jacobian with the derivative in the scaled parameter as last column; None outside the domain."""
+        jacobian = self.system.jacobian(z[:-1], float(z[-1]) * self.scale)
+        shift = np.zeros(len(z))
+        shift[-1] = _DIFFERENCE * max(1.0, abs(float(z[-1])))
+        above, below = self.residuals(z + shift), self.residuals(z - shift)
+        if jacobian is None or above is None or below is None:
+            return None
+        return np.column_stack([jacobian, (above - below) / (2.0 * shift[-1])])
+
+
+def correct(scaled: Scaled, base: Vector, tangent: Vector, step: float, tolerance: float) -> Vector | None:
     """Return the solution of ``F(z) = 0, tangent . (z - base) = step`` by Newton's method; None if it is not reached."""
     z = base + step * tangent
     largest = math.inf
     for _ in range(_MOST_CORRECTIONS):
-        values = residuals(z)
+        values = scaled.residuals(z)
         if values is None or not np.all(np.isfinite(values)):
             return None
         size = float(np.max(np.abs(values)))
@@ -356,7 +365,7 @@ def correct(
         if size > 4.0 * largest:
             return None
         largest = min(largest, size)
-        matrix = slopes(z)
+        matrix = scaled.slopes(z)
         if matrix is None or not np.all(np.isfinite(matrix)):
             return None
         system = np.vstack([matrix, tangent])
@@ -365,7 +374,7 @@ def correct(
             z = z + np.linalg.solve(system, target)
         except np.linalg.LinAlgError:
             return None
-    values = residuals(z)
+    values = scaled.residuals(z)
     return z if values is not None and float(np.max(np.abs(values))) <= 100.0 * tolerance else None
 
 
@@ -377,10 +386,11 @@ def solve(system: System, x: Vector, parameter: float, tolerance: float) -> Vect
         if values is None or matrix is None or not np.all(np.isfinite(values)):
             break
         size = float(np.max(np.abs(values)))
-        if size >= 0.5 * smallest and smallest <= 1e3 * tolerance:
+        stagnates = size >= 0.5 * smallest and smallest <= 1e3 * tolerance
+        if size < smallest or (stagnates and size <= 2.0 * smallest):  # the last step may have improved the small residuals
+            best, smallest = x, min(size, smallest)
+        if stagnates:
             break
-        if size < smallest:
-            best, smallest = x, size
         try:
             x = x - np.linalg.solve(matrix, values)
         except np.linalg.LinAlgError:
@@ -414,15 +424,16 @@ class FoldSystem:
 
     def residuals(self, z: Vector, mu: float) -> Vector | None:
         """The residuals and the scalar that vanishes at a fold."""
-        system, x, parameter = self.family(mu), z[:-1], float(z[-1]) * self.scale
-        values, matrix = system.residuals(x, parameter), system.jacobian(x, parameter)
-        if values is None or matrix is None:
-            return None
-        return np.append(values, signed_singular_value(matrix))
+        values, singular = self.family(mu).residuals(z[:-1], float(z[-1]) * self.scale), self._singular(z, mu)
+        return None if values is None or singular is None else np.append(values, singular)
+
+    def _singular(self, z: Vector, mu: float) -> float | None:
+        matrix = self.family(mu).jacobian(z[:-1], float(z[-1]) * self.scale)
+        return None if matrix is None else signed_singular_value(matrix)
 
     def jacobian(self, z: Vector, mu: float) -> Vector | None:
-        """Central differences of the residuals."""
-        return differences(lambda y: self.residuals(y, mu), z)
+        """Derivatives of the residuals; those that the family does not give are central differences."""
+        return _extended_slopes(self.family(mu), lambda y: self._singular(y, mu), z, self.scale)
 
 
 @dataclass(frozen=True)
@@ -435,13 +446,34 @@ class EventSystem:
 
     def residuals(self, z: Vector, mu: float) -> Vector | None:
         """The residuals and the event."""
-        x, parameter = z[:-1], float(z[-1]) * self.scale
-        values = self.family(mu).residuals(x, parameter)
-        return None if values is None else np.append(values, self.event(x, parameter, mu))
+        values = self.family(mu).residuals(z[:-1], float(z[-1]) * self.scale)
+        return None if values is None else np.append(values, self._event(z, mu))
+
+    def _event(self, z: Vector, mu: float) -> float:
+        return self.event(z[:-1], float(z[-1]) * self.scale, mu)
 
     def jacobian(self, z: Vector, mu: float) -> Vector | None:
-        """Central differences of the residuals."""
-        return differences(lambda y: self.residuals(y, mu), z)
+        """Derivatives of the residuals; those that the family does not give are central differences."""
+        return _extended_slopes(self.family(mu), lambda y: self._event(y, mu), z, self.scale)
+
+
+def _extended_slopes(
+    system: System, scalar: Callable[[Vector], float | None], z: Vector, scale: float
+) -> Vector | None:
+    """Derivatives of a system's residuals and of a scalar in ``(x, parameter / scale)``."""
+    x, parameter = z[:-1], float(z[-1]) * scale
+    inner = system.jacobian(x, parameter)
+    shift = _DIFFERENCE * max(1.0, abs(float(z[-1])))
+    above, below = (system.residuals(x, (float(z[-1]) + side * shift) * scale) for side in (1.0, -1.0))
+
+    def last(y: Vector) -> Vector | None:
+        value = scalar(y)
+        return None if value is None else np.array([value])
+
+    row = differences(last, z)
+    if inner is None or above is None or below is None or row is None:
+        return None
+    return np.vstack([np.column_stack([inner, (above - below) / (2.0 * shift)]), row])
 
 
 def signed_singular_value(matrix: Vector) -> float:

@@ -1,4 +1,4 @@
-r"""The phase diagram of flat minima: which reference margins have flat, connected or isolated surroundings at each load.
+r"""Phase diagrams; that of flat minima: which reference margins have flat, connected or isolated surroundings at each load.
 
 Two lines divide the margins below ``kappa_max``: ``kappa_mono`` and, below it, ``kappa_gap``.  Each is a curve of double
 zeros of the profile, continued in the load from the point where it meets ``kappa_max`` (``alpha_LE``, ``alpha_gap``):
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from replica.errors import InputError
 from replica.model import Model
 from saddle.capacities import max_margin
 from saddle.curve import Curve
@@ -44,16 +45,59 @@ class DiagramRow(Threshold):
 
 @dataclass(frozen=True)
 class Diagram(Curve):
-    """Lines of a phase diagram over the load: a curve whose ``curves`` are the points where lines end."""
+    """Lines of a phase diagram over load or margin: a curve whose ``curves`` are the points where lines end."""
 
     def plot(self, ax: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
         """The diagram with its regions named (extra ``plot``), in ``ax`` or a figure of its own; returns the axes."""
-        from saddle.plot_diagram import draw_diagram
+        if "kappa_max" in self.columns:
+            from saddle.plot_diagram import draw_diagram
 
-        return draw_diagram(self, ax)
+            return draw_diagram(self, ax)
+        from saddle.plot_boundaries import draw_boundaries
+
+        return draw_boundaries(self, ax)
 
 
 def diagram(
+    model: Model | str,
+    alpha: float | Iterable[float] | None = None,
+    kappa: float | Iterable[float] | None = None,
+    *,
+    tolerance: float = DEFAULT_TOLERANCE,
+    progress: Callable[[Any], None] | None = None,
+) -> Diagram:
+    """Return the lines of a phase diagram of a model at every load or margin asked for, in this order.
+
+    With loads: the diagram of flat minima (:func:`flat_minima_diagram`) for probes of one margin, ``kappa``.  Without: that
+    over the margin, the capacity and where replica symmetry breaks (:func:`saddle.margin_diagram.margin_diagram`).
+
+    Parameters
+    ----------
+    model : Model or str
+    alpha : float or iterable of float, optional
+        Loads at which the lines of flat minima are reported.
+    kappa : float or iterable of float, optional
+        Without loads, margins at which lines are reported; with them, the margin of the probes (default 0).
+
+    Raises
+    ------
+    InputError
+        For bad input, such as several margins along with loads.
+    """
+    settings: dict[str, Any] = {"tolerance": tolerance, "progress": progress}
+    margins = None if kappa is None else numbers("kappa", kappa)
+    if alpha is not None:
+        if margins is not None and len(margins) != 1:
+            raise InputError(f"Over the load a diagram has one margin of the probes, not {len(margins)}.")
+        return flat_minima_diagram(model, alpha, 0.0 if margins is None else margins[0], **settings)
+    from saddle.margin_diagram import margin_diagram
+
+    if margins is None:
+        raise InputError("Give the loads (alpha) of a diagram of flat minima, or margins (kappa) for one over the margin.")
+    return margin_diagram(model, margins, **settings)
+
+
+def flat_minima_diagram(
     model: Model | str,
     alpha: float | Iterable[float],
     kappa: float = 0.0,

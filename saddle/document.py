@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from saddle.curve import Curve
 
 SCHEMA = 1
-RESULTS = ("free_entropy", "value", "kappa_max")
+RESULTS = ("free_entropy", "value", "kappa_max", "alpha_c", "alpha_first_order")
 """Keys of which every row has one: what the row is about."""
 INTERRUPTED = "interrupted"
 """Status of a whole document whose computation was stopped; its rows carry their own."""
@@ -231,7 +231,7 @@ def command_of(curve: Curve) -> tuple[str, ...]:
     report = "generalization" if "branch" in first.observables else report
     words = ["replica", report, first.model]
     ansatze = list(dict.fromkeys(point.ansatz for point in curve.points))
-    named = report == "solve" or ansatze != [_DEFAULT.get(report, "rs")]
+    named = report != "diagram" and (report == "solve" or ansatze != [_DEFAULT.get(report, "rs")])
     words += ["--ansatz", ",".join(ansatze)] if named else []
     for name, value in _spelled_once(_parameters(curve.points)).items():
         listed: Any = value if isinstance(value, list) else [value]

@@ -64,7 +64,7 @@ _SUMMARIES = {
     "generalization": "what a student learns of its teacher against load: both branches and their transitions",
     "ogp": "load above which m solutions at some mutual overlap are missing: the overlap gap of m clones",
     "thresholds": "where solutions end and flat minima break up, in the load or (with --alpha) in the reference margin",
-    "diagram": "phase diagram of flat minima over the load",
+    "diagram": "phase diagram: of flat minima over the load (--alpha), or of a model over the margin (--kappa)",
     "check": "check a derivation: gradients, finite n against brute force, reductions",
     "published": "published numbers beside ours",
     "recompute": "repeat the command of a stored JSON document and compare every row",
@@ -238,8 +238,8 @@ def _thresholds(parser: Parser) -> None:
 
 def _diagram(parser: Parser) -> None:
     _model(parser)
-    _range(parser, "alpha", "loads at which the lines are reported", required=True)
-    _range(parser, "kappa", "margin of the probes (default 0)", default=(0.0,))
+    _range(parser, "alpha", "loads at which the lines of flat minima are reported (--kappa: margin of the probes)")
+    _range(parser, "kappa", "without --alpha: margins at which capacity, AT line or transitions are reported")
     _solver(parser)
 
 

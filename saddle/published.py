@@ -71,6 +71,20 @@ def data() -> list[Mapping[str, Any]]:
     return rows
 
 
+_LOADS = ("capacity", "first-order", "spinodal")
+_WRITTEN = {"teacher-student": "binary teacher-student"}
+_WRITTEN_ACTIVATIONS = {"relu": "ReLU", "erf": "erf(x)"}
+
+
+def points_of(model: str, options: Mapping[str, str]) -> list[Mapping[str, Any]]:
+    """Return the published loads of a model (by its name and options) at which solutions or phases end."""
+    name = _WRITTEN.get(model, model.replace("-", " "))
+    if "activation" in options:
+        activation = options["activation"]
+        name += f" K=inf, {_WRITTEN_ACTIVATIONS.get(activation, activation)}, {options.get('weights', 'binary')}"
+    return [row for row in data() if row["model"] == name and row["quantity"].startswith(_LOADS)]
+
+
 def agreement(ours: float, error: float, given: Mapping[str, Any]) -> bool:
     """Return whether a value with an absolute error is compatible with a published row."""
     low, high = published_range(given)

@@ -1,0 +1,108 @@
+"""Phase diagrams over the margin: lines against conditions typed by hand, their ends, and what asking for points changes."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq
+from scipy.special import log_ndtr
+
+import saddle
+from replica.errors import InputError
+from saddle.cli import main
+
+Z, STEP = np.linspace(-12.0, 12.0, 6001, retstep=True)
+GAUSS = np.exp(-Z * Z / 2) / math.sqrt(2 * math.pi) * STEP
+
+
+def averages(q: float, kappa: float) -> tuple[float, float]:
+    """``E h^2`` and ``E h'^2`` of the perceptron, typed by hand (theory of the AT line)."""
+    x = (kappa - math.sqrt(q) * Z) / math.sqrt(1 - q)
+    mills = np.exp(-x * x / 2 - log_ndtr(-x)) / math.sqrt(2 * math.pi)
+    return float(np.sum(GAUSS * mills**2) / (1 - q)), float(np.sum(GAUSS * (mills * (mills - x)) ** 2) / (1 - q) ** 2)
+
+
+def at_load(kappa: float) -> float:
+    """The load on the AT line of the spherical perceptron: ``q E h'^2 = E h^2`` at the saddle."""
+
+    def miss(q: float) -> float:
+        h, slope = averages(q, kappa)
+        return q * slope / h - 1.0
+
+    q = brentq(miss, 0.3, 0.99, xtol=1e-15)
+    return float(q / (1 - q) ** 2 / averages(q, kappa)[0])
+
+
+@pytest.fixture(scope="module")
+def spherical() -> saddle.Diagram:
+    return saddle.diagram("spherical-perceptron", kappa=[-1.0, -0.4, -0.01, 0.0, 0.5])
+
+
+def test_the_line_of_instability_is_where_the_replicon_vanishes(spherical):
+    for index in (0, 1):
+        exact = at_load(float(spherical["kappa"][index]))
+        assert spherical["alpha_AT"][index] == pytest.approx(exact, rel=1e-11)
+        assert abs(spherical["alpha_AT"][index] - exact) < spherical["alpha_AT_error"][index] + 1e-11
+
+
+def test_the_line_ends_where_it_meets_the_capacity(spherical):
+    (end,) = spherical.curves
+    assert (end["kappa"], end["alpha"]) == (pytest.approx(0.0, abs=1e-12), pytest.approx(2.0, abs=1e-12))
+    assert spherical["alpha_AT"][3] == pytest.approx(2.0, abs=1e-12)
+    assert np.isfinite(spherical["alpha_AT"]).tolist() == [True, True, True, True, False]
+    assert spherical["alpha_AT"][2] < spherical["alpha_c_1rsb"][2] < spherical["alpha_c"][2]
+    assert "stable up to the capacity" in spherical[4].message
+
+
+def test_points_asked_for_move_no_line(spherical):
+    other = saddle.diagram("spherical-perceptron", kappa=np.linspace(-1.3, -0.1, 13))
+    for index in (0, 1):
+        (same,) = np.flatnonzero(np.abs(other["kappa"] - spherical["kappa"][index]) < 1e-12)
+        for name in ("alpha_c", "alpha_c_1rsb", "alpha_AT"):
+            errors = other[f"{name}_error"][same] + spherical[f"{name}_error"][index]
+            assert abs(other[name][same] - spherical[name][index]) <= errors + 1e-14
+
+
+def test_a_committee_is_unstable_before_its_capacity():
+    import replica
+
+    found = saddle.diagram(replica.zoo.tree_committee("sign", "spherical"), kappa=0.0)
+    assert np.isnan(found["alpha_c"][0]) and "no finite capacity" in found[0].message
+    assert found["alpha_AT"][0] == pytest.approx(2.988, abs=5e-4)  # Barkai, Hansel & Sompolinsky 1992
+
+
+def test_the_command_writes_a_document_a_table_and_a_picture(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    table, picture = tmp_path / "d.csv", tmp_path / "d.png"
+    command = ["diagram", "spherical-perceptron", "--kappa", "-1:0.5:4", "--json"]
+    assert main([*command, "--csv", str(table), "--plot", str(picture)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [row["kappa"] for row in found["rows"]] == [-1.0, -0.5, 0.0, 0.5]
+    assert found["rows"][3]["alpha_AT"] is None and found["rows"][3]["alpha_AT_error"] is None
+    assert found["rows"][1]["alpha_c"] == pytest.approx(4.770099, abs=5e-7)
+    assert table.read_text().splitlines()[4].split(",")[5] == ""
+    assert picture.stat().st_size > 10_000
+    assert found["curves"][0]["name"] == "alpha_AT_end"
+
+
+def test_the_picture_names_regions_and_shows_published_points(spherical):
+    pytest.importorskip("matplotlib")
+    axes = spherical.plot()
+    assert {"no solutions", "RSB", "replica symmetric"} <= {text.get_text() for text in axes.texts}
+    assert "published" in {line.get_label() for line in axes.get_lines()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({}, "Give the loads"),
+        ({"alpha": 0.5, "kappa": [0.0, 0.1]}, "one margin of the probes"),
+        ({"kappa": []}, "kappa has no values"),
+    ],
+)
+def test_bad_input_is_refused(arguments, sentence):
+    with pytest.raises(InputError, match=sentence):
+        saddle.diagram("spherical-perceptron", **arguments)
