@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+import unicodedata
 from collections.abc import Callable
 
 from replica.writing import Piece, Pieces, joined
@@ -68,6 +69,11 @@ def _letter(token: str) -> float:
     if token in "+-=":
         return 1.25
     return 0.0 if token in " {}&" else 0.36 if token in "()[]|,.;" else 0.5 if token.isdigit() else 0.55
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: a hat stands above its letter."""
+    return sum(not unicodedata.combining(letter) for letter in text)
 
 
 def lines(pieces: Pieces, measure: Callable[[str], float], first: float, later: float) -> list[str]:

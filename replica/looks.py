@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sympy as sp
 
+from replica.breaking import COLUMNS, PAGE, width
 from replica.expr import Delta, H, Log2Cosh, LogH, Mills, MillsExcess, Step, TwoCosh
 from replica.level_words import LEVELS, level_text
 from replica.notation import Name, superscript
@@ -15,7 +16,6 @@ from replica.writing import Writer
 class LatexWriter(Writer):
     """Formulas for amsmath."""
 
-    LONGEST = 170
     LOSS = r"\ell"
     SIZES = ("big", "Big", "bigg", "Bigg")
 
@@ -23,6 +23,12 @@ class LatexWriter(Writer):
         if name.squared:
             return name.latex("" if power == "1" else power or "2")
         return name.latex(power)
+
+    def long(self, text: str) -> bool:
+        return width(text) > 0.8 * PAGE
+
+    def stretches(self, text: str) -> bool:
+        return r"\left" in text
 
     def word(self, word: str) -> str:
         return rf"\{word} "
@@ -107,6 +113,12 @@ class TextWriter(Writer):
         if name.squared:
             return _raise(name.text(), "" if power == "1" else power or "2", bool(name.index))
         return _raise(name.text(), power, False)
+
+    def long(self, text: str) -> bool:
+        return len(text) > 0.8 * COLUMNS
+
+    def stretches(self, text: str) -> bool:
+        return False
 
     def word(self, word: str) -> str:
         return f"{word} "

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,8 +63,7 @@ class Name:
     def text(self) -> str:
         """The symbol as unicode, without its square."""
         letter = GREEK.get(self.letter, self.letter) + "'" * self.primes
-        index = GREEK.get(self.index, self.index)
-        return letter + ("\u0302" if self.hat else "") + (f"_{index}" if index and not index.isdigit() else subscript(index))
+        return letter + ("\u0302" if self.hat else "") + (_text_index(self.index) if self.index else "")
 
 
 def subscript(digits: str) -> str:
@@ -77,11 +77,23 @@ def superscript(digits: str) -> str:
 
 
 def _latex_index(index: str) -> str:
-    if index in GREEK:
-        return rf"\{index}"
-    if match := re.fullmatch(r"([A-Za-z])(\d+)(,\d+)?", index):
-        return f"{match[1]}_{{{match[2]}}}{match[3] or ''}"
-    return index if len(index) == 1 or index.isdigit() else rf"\mathrm{{{_escaped(index)}}}"
+    """An index; of a variable with a number, that stands below it, and what tells it apart comes after a comma."""
+    first, comma, rest = index.partition(",")
+    if first in GREEK:
+        first = rf"\{first}"
+    elif match := re.fullmatch(r"([A-Za-z])(\d+)", first):
+        first = f"{match[1]}_{{{match[2]}}}"
+    elif len(first) > 1 and not first.isdigit():
+        first = rf"\mathrm{{{_escaped(first)}}}"
+    return first + comma + rest
+
+
+def _text_index(index: str) -> str:
+    first, comma, rest = index.partition(",")
+    first = GREEK.get(first, first)
+    if match := re.fullmatch(r"([a-zα-ω])(\d+)", first):
+        first = match[1] + subscript(match[2])
+    return subscript(first) + comma + rest if first.isdigit() else f"_{first}{comma}{rest}"
 
 
 def _escaped(word: str) -> str:
@@ -108,10 +120,14 @@ class Notation:
         What is derived; the parameters of its constraint are named by species.
     fields, weights : FieldTree
         The regressions of the fields and, for discrete weights, of the conjugates.
+    defined : iterable of symbols
+        Abbreviations beyond those of the regressions: of variables that are joined in a saddle equation only.
     """
 
-    def __init__(self, model: Model, ansatz: Ansatz, fields: FieldTree, weights: FieldTree | None) -> None:
-        self.model, self.ansatz = model, ansatz
+    def __init__(
+        self, model: Model, ansatz: Ansatz, fields: FieldTree, weights: FieldTree | None, defined: Iterable[sp.Symbol] = ()
+    ) -> None:
+        self.model, self.ansatz, self.defined = model, ansatz, tuple(defined)
         self.names: dict[str, Name] = {}
         self.joined: dict[tuple[str, sp.Expr], Name] = {}
         self.order: list[str] = []
@@ -132,6 +148,12 @@ class Notation:
             if tree is not None:
                 self._variables(tree, hat)
                 self._abbreviations(tree, hat)
+
+    def copy(self) -> Notation:
+        """The same names, to which those of one page can be added."""
+        page = copy(self)
+        page.names = dict(self.names)
+        return page
 
     def name(self, symbol: sp.Symbol) -> Name:
         """The printed name of a symbol."""
@@ -190,7 +212,8 @@ class Notation:
 
     def _abbreviations(self, tree: FieldTree, hat: bool) -> None:
         """Loads, variances and, after a merge, the joined variable with what it says about the other one."""
-        joined = [s for s in tree.definitions.table if s.name.startswith(f"{tree.label}s_{tree.label}z_")]
+        known = dict.fromkeys((*tree.definitions.table, *self.defined))
+        joined = [s for s in known if s.name.startswith(f"{tree.label}s_{tree.label}z_")]
         for place, symbol in enumerate(joined, 1):
             index = str(place) if len(joined) > 1 else ""
             variable = Name(self._letter("joined"), index, hat)

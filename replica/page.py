@@ -1,8 +1,7 @@
 r"""One page of a derivation: equations, and the explanation of everything where it first appears.
 
-Equations that fit a line are written in full.  Where the result or a saddle equation does not, the arguments of special
-functions get a letter (:math:`a, b, c` on the side of the fields, :math:`f, g` on that of the weights) and the norms of
-tilted averages the letter :math:`Z`; what is left over is broken where few brackets are open.
+Equations that fit a line are written in full.  Where the result or a saddle equation does not, what is long and comes
+again gets a letter (:mod:`replica.shorthand`); what is left over is broken where few brackets are open.
 """
 
 from __future__ import annotations
@@ -14,16 +13,17 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from replica.breaking import COLUMNS, PAGE, lines, width, wrapped
-from replica.expr import SPECIAL, Average, H, Log2Cosh, LogH, Mills, MillsExcess, Step, arguments
+from replica.breaking import COLUMNS, PAGE, columns, lines, width, wrapped
+from replica.expr import Average, H, LogH, Mills, MillsExcess, Step
 from replica.hermite import PowerSeries
 from replica.level_words import level_explanations
 from replica.looks import LatexWriter, TextWriter
-from replica.notation import Name, Notation
-from replica.pieces import SMOOTH, LogPieces
+from replica.notation import Notation
+from replica.pieces import SMOOTH
 from replica.piecewise_words import explanations
+from replica.shorthand import Shorthand
 from replica.symbols import latex_symbol
-from replica.writing import Key, Piece, Pieces, joined
+from replica.writing import Piece, Pieces, joined
 
 if TYPE_CHECKING:
     from replica.free_entropy import FreeEntropy
@@ -64,15 +64,15 @@ class Page:
     """
 
     def __init__(self, free_entropy: FreeEntropy, latex: bool) -> None:
-        self.latex, self.notation = latex, notation_of(free_entropy)
+        self.latex, self.notation = latex, notation_of(free_entropy).copy()
         self.definitions = {s: e for step in free_entropy.steps for s, e in step.definitions} | dict(
             free_entropy.definitions
         )
-        self.arguments: dict[Key, Name] = {}
-        self.norms: dict[sp.Expr, sp.Expr] = {}
         self.told: set[object] = set()
         kind = LatexWriter if latex else TextWriter
-        self.full, self.short = kind(self.notation), kind(self.notation, self.arguments)
+        self.full = kind(self.notation)
+        self.letters = Shorthand(self.notation, self.full)
+        self.short = kind(self.notation, self.letters.arguments)
         self.measure: Callable[[str], float] = width if latex else len
         self.room = PAGE if latex else COLUMNS - 4
 
@@ -86,91 +86,24 @@ class Page:
         """A formula inside a sentence."""
         return f"${formula}$" if self.latex else formula
 
-    def _name_arguments(self, exprs: Iterable[sp.Expr]) -> list[tuple[str, str]]:
-        """Letters for the long arguments of special functions; those that are new, with what they stand for."""
-        found: dict[Key, tuple[bool, str, sp.Expr]] = {}
-        for expr in exprs:
-            self._arguments_in(expr, found)
-        new = []
-        for key, (_, text, argument) in sorted(found.items(), key=lambda item: not item[1][0]):
-            if key not in self.arguments:
-                self.arguments[key] = self._letter(argument)
-                new.append((self.full.named(self.arguments[key], ""), text))
-        return new
-
-    def _arguments_in(self, expr: sp.Expr, found: dict[Key, tuple[bool, str, sp.Expr]]) -> None:
-        scope = self.full.scope
-        if isinstance(expr, SPECIAL) and not expr.args[0].is_Symbol and not expr.args[0].is_number:
-            fields = [a for a in arguments(expr) if not isinstance(expr, SMOOTH) or self._has_variable(a)]
-            for argument in fields:
-                key = self.full.key(argument)
-                leading = isinstance(expr, (LogH, Log2Cosh, LogPieces)) or found.get(key, (False,))[0]
-                found[key] = (leading, self.full.line(argument), argument)
-            return
-        if isinstance(expr, Average):
-            self.full.scope = {**scope, expr.variable: self.notation.variable(expr.variable, expr.variance)}
-        for inner in expr.args:
-            self._arguments_in(inner, found)
-        self.full.scope = scope
-
-    def _has_variable(self, expr: sp.Expr) -> bool:
-        return any(s.name in self.notation.order for s in expr.free_symbols)
-
-    def _name_norms(self, exprs: Iterable[sp.Expr]) -> list[tuple[sp.Expr, sp.Expr]]:
-        """Names for averages below a line or to a symbolic power (the weights of a tilted average); those that are new."""
-        found = {
-            node.base
-            for expr in exprs
-            for node in sp.preorder_traversal(expr)
-            if isinstance(node, sp.Pow) and isinstance(node.base, Average) and node.exp not in (1, 2)
-        }
-        new = []
-        for average in sorted(found - self.norms.keys(), key=lambda a: len(str(a))):
-            variable = self.notation.variable(average.variable, average.variance)
-            index = variable.index or variable.letter
-            label = f"norm {index} {variable.hat}"
-            # a function of the variables above it, so that it stays under their averages
-            above = sorted((s for s in average.free_symbols if s.name in self.notation.order), key=str)
-            symbol = sp.Function(label)(*above) if above else sp.Symbol(label)
-            self.notation.names[label] = Name("Z" if "Z" not in self.notation.taken else "Y", index, variable.hat)
-            new.append((self._normed(average), symbol))
-            self.norms[average] = symbol
-        return new
-
-    def _normed(self, expr: sp.Expr) -> sp.Expr:
-        """The expression with the named averages replaced by their names, the innermost first."""
-        for average, symbol in sorted(self.norms.items(), key=lambda item: len(str(item[0]))):
-            expr = expr.xreplace({average: symbol, self._inner(average): symbol})
-        return expr
-
-    def _inner(self, average: sp.Expr) -> sp.Expr:
-        smaller = {a: s for a, s in self.norms.items() if len(str(a)) < len(str(average))}
-        return Average(average.body.xreplace(smaller), average.variable, average.variance)
-
-    def _letter(self, argument: sp.Expr) -> Name:
-        hats = any(self.notation.name(s).hat for s in argument.free_symbols)
-        letters = "fg" if hats else "abc"
-        used = {name.letter for name in self.arguments.values()} | self.notation.taken
-        free = [letter for letter in letters if letter not in used]
-        if free:
-            return Name(free[0])
-        first, number = letters[0], 1
-        while Name(first, str(number)) in self.arguments.values():
-            number += 1
-        return Name(first, str(number))
-
     # -- equations ----------------------------------------------------------------------------------------------
 
     def block(self, rows: Sequence[Row], brief: bool = False) -> str:
         """Equations with what they need explained; ``brief`` ones with letters for arguments if one is too wide."""
-        written = [(left, [self.full.pieces(e) for e in right]) for left, right in rows]
+        if not rows:
+            return ""
         exprs = [e for _, right in rows for e in right]
-        new: list[tuple[str, str]] = []
-        if brief and (self.arguments or any(self._too_wide(left, right) for left, right in written)):
-            new = self._name_arguments(exprs)
-            norms = self._name_norms(exprs)
-            new += [(self.full.line(symbol), self.short.line(average)) for average, symbol in norms]
-            written = [(left, [self.short.pieces(self._normed(e)) for e in right]) for left, right in rows]
+        lettered, written = brief and bool(self.letters.arguments), []
+        if not lettered:
+            written = [(left, [self.full.pieces(e) for e in right]) for left, right in rows]
+        wide = any(self._too_wide(left, right) for left, right in written)
+        lettered |= brief and wide
+        new = self.letters.name_arguments(exprs) if lettered else []
+        if lettered or wide:
+            writer = self.short if lettered else self.full
+            norms = self.letters.name_norms(exprs, averages=lettered)
+            new += [(self.full.line(symbol), writer.line(norm)) for norm, symbol in norms]
+            written = [(left, [writer.pieces(self.letters.short(e)) for e in right]) for left, right in rows]
         parts = [self._display(written), self._where(exprs, new)]
         return "\n".join(part for part in parts if part)
 
@@ -191,7 +124,7 @@ class Page:
                 aligned = " \\notag \\\\\n&\\qquad ".join(started(line) for line in found)
                 shown.append(f"{left} &= {aligned}")
             else:
-                gap = " " * (len(left) + 3)
+                gap = " " * (columns(left) + 3)
                 shown.append("\n".join(f"    {left + ' = ' if not i else gap}{line}" for i, line in enumerate(found)))
         if self.latex:
             return "\\begin{align}\n" + " \\\\\n".join(shown) + "\n\\end{align}"
@@ -235,8 +168,9 @@ class Page:
 
     def _definitions(self, items: Sequence[tuple[str, str]]) -> str:
         if not self.latex:
-            size = max(len(left) for left, _ in items)
-            return "\n".join(wrapped(f"{left:<{size}} = {right}", "    ", " " * (size + 7)) for left, right in items)
+            size = max(columns(left) for left, _ in items)
+            padded = [(left + " " * (size - columns(left)), right) for left, right in items]
+            return "\n".join(wrapped(f"{left} = {right}", "    ", " " * (size + 7)) for left, right in padded)
         rows, row = [], ""
         for left, right in items:
             formula = f"{left} = {right}"
@@ -331,7 +265,7 @@ def _single(match: re.Match[str]) -> str:
 
 
 @lru_cache(maxsize=32)
-def _notation(model: object, ansatz: object) -> Notation:
+def _notation(model: object, ansatz: object, defined: tuple[sp.Symbol, ...]) -> Notation:
     from replica.derivation import Derivation
 
     derivation = Derivation(model, ansatz)  # type: ignore[arg-type]
@@ -340,9 +274,9 @@ def _notation(model: object, ansatz: object) -> Notation:
     derivation.energetic.free_entropy()
     if weights is not None:
         derivation.weights.free_entropy()
-    return Notation(derivation.model, derivation.ansatz, fields, weights)
+    return Notation(derivation.model, derivation.ansatz, fields, weights, defined)
 
 
 def notation_of(free_entropy: FreeEntropy) -> Notation:
     """The printed names of a derivation."""
-    return _notation(free_entropy.model, free_entropy.ansatz)
+    return _notation(free_entropy.model, free_entropy.ansatz, tuple(free_entropy.definitions))

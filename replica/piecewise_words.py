@@ -14,13 +14,9 @@ import sympy as sp
 from replica.expr import Delta, H, Step
 from replica.losses import LossFunction
 from replica.pieces import BARE, SMOOTH, Edge, EdgeExcess, LogPieces, Pieces, Share, StepsSlope
-from replica.symbols import latex_symbol
 
 if TYPE_CHECKING:
     from replica.writing import Writer
-
-_LETTERS = "abcd"
-
 
 def written_out(node: sp.Expr) -> sp.Expr:
     """A bare factor as a sum of steps, its slope as a sum of deltas."""
@@ -51,7 +47,7 @@ def _owner(log_weights: Iterable[sp.Expr]) -> str:
 
 def function_text(writer: Writer, node: sp.Expr, power: str, latex: bool) -> str:
     """A function of the family to a power."""
-    edges, letter = writer.edges(node), symbol_of(node, latex)
+    edges, letter = ", ".join(writer.edges(node)), symbol_of(node, latex)
     tall = latex and r"\frac" in edges
     inner = rf"\!\left({edges}\right)" if tall else f"({edges})"
     raised = writer.power(power) if power else ""
@@ -65,28 +61,49 @@ def function_text(writer: Writer, node: sp.Expr, power: str, latex: bool) -> str
     return f"{letter}{inner}{raised}" if raised and not latex else f"{letter}{raised}{inner}"
 
 
-def explanations(exprs: Iterable[sp.Expr], writer: Writer, latex: bool) -> dict[str, str]:
-    """A sentence for every letter that these expressions use, by the letter."""
-    found: dict[str, str] = {}
+def explanations(exprs: Iterable[sp.Expr], writer: Writer, latex: bool) -> dict[object, str]:
+    """A sentence for every letter that these expressions use, by what identifies it."""
+    found: dict[object, str] = {}
     for loss in sorted({node.func for expr in exprs for node in expr.atoms(LossFunction)}, key=str):
         formula = sp.latex(loss.plain) if latex else str(loss.plain)
         found[loss.text] = rf"$\ell(x) = {formula}$ is the loss" if latex else f"ℓ(x) = {formula} is the loss"
     atoms = {node for expr in exprs for node in expr.atoms(*SMOOTH)}
     for node in sorted(atoms, key=sp.default_sort_key):
-        whole = Pieces(*node.parameters)
-        letters = [sp.Symbol(letter) for letter in _LETTERS[: len(whole.edges)]]
-        left = f"{symbol_of(whole, latex)}({', '.join(s.name for s in letters)})"
-        if left not in found:
-            jumps = [sp.exp(up) - sp.exp(low) for low, up in zip(whole.log_weights, whole.log_weights[1:], strict=False)]
-            sum_ = sp.exp(whole.log_weights[0]) + sp.Add(*(j * H(s) for j, s in zip(jumps, letters, strict=True)))
-            formula = f"{left} = {writer.line(sum_)}"
-            found[left] = f"${formula}$" if latex else formula
-        name = symbol_of(node, latex)
-        if isinstance(node, (Edge, EdgeExcess)) and name not in found:
-            letter = letters[node.index - 1].name
-            slope = rf"-\partial \ln {symbol_of(whole, True)}/\partial {letter}" if latex else f"-∂ ln W/∂{letter}"
-            found[name] = f"${name} = {slope}$" if latex else f"{name} = {slope}"
-        if isinstance(node, Share) and name not in found:
-            piece = latex_symbol("P") if latex else "P"
-            found[name] = f"${name}$ the share of piece {node.index} in it" if latex else f"{name} is the share of {piece}"
+        owner = _owner(node.log_weights)
+        if owner not in found:
+            found[owner] = _about_factor(node, writer, latex)
+        for kind, about in ((("edge", owner), _about_edges), (("share", owner), _about_shares)):
+            if kind not in found and isinstance(node, (Edge, EdgeExcess) if kind[0] == "edge" else Share):
+                found[kind] = about(node, latex)
     return found
+
+
+def _about_factor(node: sp.Expr, writer: Writer, latex: bool) -> str:
+    """The factor as a sum of Gaussian tails, at edges x_1, x_2, ..."""
+    whole = Pieces(*node.parameters)
+    edges = [sp.Symbol(f"x{j}") for j in range(1, len(whole.edges) + 1)]
+    jumps = [sp.exp(up) - sp.exp(low) for low, up in zip(whole.log_weights, whole.log_weights[1:], strict=False)]
+    total = sp.exp(whole.log_weights[0]) + sp.Add(*(j * H(s) for j, s in zip(jumps, edges, strict=True)))
+    formula = f"{symbol_of(whole, latex)}({', '.join(map(writer.line, edges))}) = {writer.line(total)}"
+    return f"${formula}$" if latex else formula
+
+
+def _about_edges(node: sp.Expr, latex: bool) -> str:
+    whole, owner = symbol_of(Pieces(*node.parameters), latex), _owner(node.log_weights)
+    if len(node.edges) == 1:
+        index, of = owner, f" of {'$' * latex}{whole}{'$' * latex}"
+    else:
+        index, of = ",".join(filter(None, ("j", owner))), " of edge j" if not latex else " of edge $j$"
+    left = ("M_{%s}" if latex else "M_%s") % index if index else "M"
+    place = ("1" if latex else "\u2081") if len(node.edges) == 1 else "j" if latex else "_j"
+    slope = rf"-\partial \ln {whole}/\partial x_{place}" if latex else f"-\u2202 ln {whole}/\u2202x{place}"
+    formula = f"{left} = {slope}"
+    return (f"${formula}$" if latex else formula) + f" is the inverse Mills ratio{of}"
+
+
+def _about_shares(node: sp.Expr, latex: bool) -> str:
+    whole, owner = symbol_of(Pieces(*node.parameters), latex), _owner(node.log_weights)
+    index = ",".join(filter(None, ("j", owner)))
+    if latex:
+        return f"$P_{{{index}}}$ is the share of piece $j$ in ${whole}$, the first piece being 0"
+    return f"P_{index} is the share of piece j in {whole}, the first piece being 0"

@@ -59,8 +59,7 @@ def _sections(page: Page, fe: FreeEntropy) -> list[str]:
     parts += [page.section(s.title, s.text, page.step(s, s.shown)) for s in fe.steps[:-1]]
     parts.append(_order_parameters(page, fe))
     parts.append(page.section(fe.steps[-1].title, fe.steps[-1].text, page.step(fe.steps[-1])))
-    if fe.order_parameters:
-        parts.append(_saddle(page, fe))
+    parts.append(_saddle(page, fe))
     if fe.replicons:
         parts.append(_replicons(page, fe))
     return parts
@@ -102,6 +101,8 @@ def _order_parameters(page: Page, fe: FreeEntropy) -> str:
 
 def _saddle(page: Page, fe: FreeEntropy) -> str:
     """The saddle equations, a conjugate with both of its expressions where it has two."""
+    if not fe.order_parameters:
+        return page.section("Saddle equations", "No overlap is left, so that there is nothing to extremise.")
     rights: dict[sp.Expr, list[sp.Expr]] = {}
     for equation in fe.saddle_equations():
         rights.setdefault(equation.lhs, []).append(equation.rhs)

@@ -32,10 +32,13 @@ BINDERS = (Average, SiteSum, Maximum, AtMaximum)
 
 @dataclass(frozen=True)
 class Piece:
-    """A part of a formula; a line may break before it if ``depth`` is given (how many brackets are open there)."""
+    """A part of a formula; a line may break before it if ``depth`` is given (how many brackets are open there).
+
+    Half a bracket stands for the place between two factors, where a break is worse than between terms.
+    """
 
     text: str
-    depth: int | None = None
+    depth: float | None = None
 
 
 Pieces = list[Piece]
@@ -67,7 +70,6 @@ class Writer(ABC):
         expanded = sp.expand(argument)
         return expanded, tuple(sorted((s.name, self.symbol(s).letter) for s in expanded.free_symbols))
 
-    LONGEST = 80
     LOSS = "ℓ"
 
     # -- the traversal ------------------------------------------------------------------------------------------
@@ -99,12 +101,26 @@ class Writer(ABC):
             inner = expr.args[0]
             if isinstance(inner, Average):
                 return [Piece(self.word("ln"), depth), *_glued(self.pieces(inner, depth))]
+            if inner.is_Integer or (isinstance(inner, AppliedUndef) or inner.is_Symbol):
+                return [Piece(self.word("ln") + self.line(inner), depth)]
             return self._bracketed(self.word("ln"), inner, depth)
-        if isinstance(expr, sp.Pow) and isinstance(expr.base, Average) and not expr.exp.could_extract_minus_sign():
+        if isinstance(expr, sp.Pow) and _breaks(expr.base) and not expr.exp.could_extract_minus_sign():
             return self._bracketed("", expr.base, depth, self._exponent(expr.exp))
+        if isinstance(expr.as_base_exp()[0], SMOOTH) and not expr.as_base_exp()[1].could_extract_minus_sign():
+            return self._between_edges(self._atom(expr), self.edges(expr.as_base_exp()[0]), depth)
         if isinstance(expr, sp.Mul) or (isinstance(expr, sp.Pow) and expr.exp.could_extract_minus_sign()):
             return self._product(expr, depth)
         return [Piece(self._atom(expr))]
+
+    def _between_edges(self, whole: str, edges: list[str], depth: int) -> Pieces:
+        """A function of several edges; a line may end between these if they are long."""
+        row = ", ".join(edges)
+        front, found, rest = whole.partition(row)
+        if not found or not self.long(row * 2) or self.stretches(whole):
+            return [Piece(whole)]
+        inner = [Piece(f"{edge}," if more else edge, depth + 1) for edge, more in zip(edges, [*edges[1:], ""], strict=True)]
+        inner = [Piece(front + inner[0].text), *(Piece(" " + p.text, p.depth) for p in inner[1:])]
+        return [*inner[:-1], Piece(inner[-1].text + rest, inner[-1].depth)]
 
     def _bound_names(self, expr: Maximum | AtMaximum) -> list[Name]:
         """The variables that a maximum runs over."""
@@ -175,26 +191,29 @@ class Writer(ABC):
     def _product(self, expr: sp.Expr, depth: int, signed: bool = True) -> Pieces:
         negative, numerator, denominator, averages = self._factors(expr)
         pieces = [Piece(self.sign(True, first=True))] if negative and signed else []
-        if denominator:
-            sums = [f for f in numerator if isinstance(f, sp.Add)]
-            quotient = self._quotient(numerator, denominator)
-            if sums and len(quotient) > self.LONGEST:
-                rest = [f for f in numerator if f is not sums[-1]]
-                pieces.append(Piece(self.fraction(self._row(rest), self._row(denominator))))
-                bracketed = self._bracketed("", sums[-1], depth)
-                pieces += [Piece(self.space() + bracketed[0].text, depth), *bracketed[1:]]
-            else:
-                pieces.append(Piece(quotient))
-        elif numerator:
-            pieces.append(Piece(self._row(numerator, followed=bool(averages))))
+        if denominator or numerator:
+            pieces += self._quotient_in_pieces(numerator, denominator, depth, followed=bool(averages))
         for place, factor in enumerate(averages):
             inner = _glued(self._grouped(factor, depth)) if not pieces else self._grouped(factor, depth + 1)
             if pieces:
                 # a prefactor stays with the first average, a second average may start a line
-                between = depth if place else depth + 1 if depth else None
+                between = depth + 0.5 if place else depth + 1 if depth else None
                 inner = [Piece(self.space() + inner[0].text, between), *inner[1:]]
             pieces += inner
         return pieces
+
+    def _quotient_in_pieces(self, above: list[sp.Expr], below: list[sp.Expr], depth: int, followed: bool) -> Pieces:
+        """A fraction or a row of factors; a long sum among these stands behind the rest, so that lines may end in it."""
+        whole = self._quotient(above, below) if below else self._row(above, followed=followed)
+        sums = [f for f in above if isinstance(f, sp.Add)]
+        if not sums or not self.long(whole):
+            return [Piece(whole)]
+        rest = [f for f in above if f is not sums[-1]]
+        front = self.fraction(self._row(rest), self._row(below)) if below else self._row(rest, followed=True) if rest else ""
+        bracketed = self._bracketed("", sums[-1], depth)
+        if not front:
+            return bracketed
+        return [Piece(front), Piece(self.space() + bracketed[0].text, depth + 0.5), *bracketed[1:]]
 
     def _quotient(self, above: list[sp.Expr], below: list[sp.Expr]) -> str:
         exponents = {f.as_base_exp()[1] for f in (*above, *below)}
@@ -242,7 +261,7 @@ class Writer(ABC):
         if not isinstance(base, sp.Add) or base.has(*BINDERS, sp.log, *SPECIAL_FORMS):
             return (factor,)
         counts = {s.name for s in base.free_symbols} <= self.notation.multiplicities
-        if len(base.args) > 3 or (counts and not base.is_polynomial(*base.free_symbols)):
+        if counts or len(base.args) > 3:
             found = sp.Mul.make_args(_factored(base))
             if len(found) > 1 or found[0].is_Pow:
                 return tuple(part**exponent for part in found)
@@ -319,7 +338,8 @@ class Writer(ABC):
         if isinstance(expr, sp.Rational) and expr.q != 1:
             return self.fraction(str(expr.p), str(expr.q))
         if isinstance(expr, sp.exp):
-            return self.exponential(self.argument(expr)[0])
+            minus = self.arguments.get(self.key(-expr.args[0]))
+            return self.exponential(self.argument(expr)[0] if minus is None else f"-{self.named(minus, '')}")
         if isinstance(expr, SPECIAL_FORMS):
             return self._function(expr, "")
         if isinstance(expr, LossFunction):
@@ -342,6 +362,8 @@ class Writer(ABC):
         power = self._exponent(exponent)
         if isinstance(base, (sp.Symbol, AppliedUndef)):
             return self.named(self.symbol(base), power)
+        if base.is_Integer and base > 0:
+            return str(base) + self.power(power)
         if isinstance(base, SPECIAL_FORMS):
             return self._function(base, power)
         return self.parenthesised(self.line(base)) + self.power(power)
@@ -359,15 +381,23 @@ class Writer(ABC):
             return self.named(name, ""), True
         return self.line(argument), argument.is_Symbol
 
-    def edges(self, expr: sp.Expr) -> str:
+    def edges(self, expr: sp.Expr) -> list[str]:
         """What is written for the edges of a piecewise constant factor."""
-        return ", ".join(self.argument(expr, place)[0] for place in range(edge_count(expr)))
+        return [self.argument(expr, place)[0] for place in range(edge_count(expr))]
 
     # -- the looks ----------------------------------------------------------------------------------------------
 
     @abstractmethod
     def named(self, name: Name, power: str) -> str:
         """A symbol to a power."""
+
+    @abstractmethod
+    def long(self, text: str) -> bool:
+        """Whether a text takes most of a line."""
+
+    @abstractmethod
+    def stretches(self, text: str) -> bool:
+        """Whether a text has brackets that no line may end between."""
 
     @abstractmethod
     def word(self, word: str) -> str:
@@ -433,6 +463,11 @@ class Writer(ABC):
 def _glued(pieces: Pieces) -> Pieces:
     """The pieces with no break before the first one."""
     return [Piece(pieces[0].text), *pieces[1:]] if pieces else pieces
+
+
+def _breaks(base: sp.Expr) -> bool:
+    """Whether a line may end inside the base of a power."""
+    return isinstance(base, Average) or (isinstance(base, sp.Add) and base.has(Average, *SPECIAL_FORMS))
 
 
 def _degree(term: sp.Expr) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Any
 
 import pytest
 import sympy as sp
@@ -38,21 +37,7 @@ def named(fe: FreeEntropy) -> str:
     return f"{fe.model.name}-{fe.ansatz.name}"
 
 
-# Windows have no symbols for their tails yet, and sums over an anchor with powers are not broken into lines.
-UNFINISHED = pytest.mark.xfail(reason="the printer does not know these factors yet", strict=False)
-
-
-def cases() -> list[Any]:
-    unfinished = ("symmetric-", "u-function-", "teacher-student-franz", "teacher-student-local-entropy-ref")
-    marked = []
-    for fe in derived():
-        name = named(fe)
-        late = name.startswith(unfinished) or fe.ansatz.name == "local-entropy-reference"
-        marked.append(pytest.param(fe, id=name, marks=[UNFINISHED] if late else []))
-    return marked
-
-
-every_derivation = pytest.mark.parametrize("fe", cases())
+every_derivation = pytest.mark.parametrize("fe", [pytest.param(fe, id=named(fe)) for fe in derived()])
 
 
 def latex_of(fe: FreeEntropy) -> list[str]:
@@ -111,10 +96,10 @@ def test_functions_and_order_parameters_are_explained_once(fe: FreeEntropy) -> N
 @every_derivation
 def test_every_abbreviation_is_defined(fe: FreeEntropy) -> None:
     text = fe.text()
-    for letter in "abcfg":
+    for letter in "abcdfg":
         if re.search(rf"\({letter}\)", text):
             assert re.search(rf"^    {letter}\s* = ", text, re.MULTILINE), (named(fe), letter)
-    for mark in set(re.findall(r"[ℓτZ]\u0302?_?[₀-₉xyuv]+", text)):
+    for mark in set(re.findall(r"[ℓτZ]\u0302?_?[₀-₉xyuvη]+", text)):
         square = mark[0] + "²" + mark[1:]
         assert re.search(rf"^    ({mark}|{square})\s* = ", text, re.MULTILINE), (named(fe), mark)
 
