@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from saddle.reports import entropy_curve, franz_parisi
     from saddle.results import Iteration, SaddlePoint, Status, Threshold
     from saddle.solving import SaddleError, solve
+    from saddle.sweeps import SweepInterrupted, sweep
 
 _HOME = {
     "all_saddles": "coexistence",
@@ -53,6 +54,8 @@ _HOME = {
     "solve": "solving",
     "capacity": "capacities",
     "max_margin": "capacities",
+    "SweepInterrupted": "sweeps",
+    "sweep": "sweeps",
 }
 
 __all__ = [
@@ -66,6 +69,7 @@ __all__ = [
     "SaddleError",
     "SaddlePoint",
     "Status",
+    "SweepInterrupted",
     "Threshold",
     "all_saddles",
     "capacity",
@@ -82,6 +86,7 @@ __all__ = [
     "max_margin",
     "ogp",
     "solve",
+    "sweep",
     "thresholds",
 ]
 

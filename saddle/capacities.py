@@ -22,6 +22,7 @@ from replica.ansatz import Ansatz, conjugate
 from replica.errors import InputError
 from replica.model import Model
 from saddle.curve import Curve
+from saddle.journal import Journal, Steps
 from saddle.problem import Problem
 from saddle.results import Iteration, SaddlePoint, Status, Threshold
 from saddle.setting import Setting
@@ -54,6 +55,7 @@ def capacity(
     start: SaddlePoint | Mapping[str, float] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
+    journal: Journal | None = None,
 ) -> Threshold | Curve:
     r"""Return the capacity at a margin (a curve for several margins or ansatze).
 
@@ -75,9 +77,11 @@ def capacity(
         Largest undamped residual of the saddle.
     progress : callable, optional
         Called with every finished threshold.
+    journal : Journal, optional
+        What remembers points of an earlier run (:mod:`saddle.journal`).
     """
     settings = _settings(model, ansatz)
-    return _thresholds("capacity", "kappa", "alpha", settings, kappa, start, tolerance, progress)
+    return _thresholds("capacity", "kappa", "alpha", settings, kappa, start, tolerance, Steps(journal, progress))
 
 
 def max_margin(
@@ -88,6 +92,7 @@ def max_margin(
     start: SaddlePoint | Mapping[str, float] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
+    journal: Journal | None = None,
 ) -> Threshold | Curve:
     r"""Return the largest margin at which solutions exist at a load (a curve for several loads or ansatze).
 
@@ -101,11 +106,11 @@ def max_margin(
     model : Model or str
     alpha : float or iterable of float
         The load.
-    ansatz, start, tolerance, progress
+    ansatz, start, tolerance, progress, journal
         As for :func:`capacity`.
     """
     settings = _settings(model, ansatz)
-    return _thresholds("max_margin", "alpha", "kappa", settings, alpha, start, tolerance, progress)
+    return _thresholds("max_margin", "alpha", "kappa", settings, alpha, start, tolerance, Steps(journal, progress))
 
 
 @lru_cache(maxsize=256)
@@ -139,19 +144,15 @@ def _thresholds(
     values: float | Iterable[float],
     start: Any,
     tolerance: float,
-    progress: Progress | None,
+    steps: Steps,
 ) -> Threshold | Curve:
     """One threshold, or a curve of them."""
     single = isinstance(values, (int, float))
     listed: list[Any] = [values] if single else list(values)  # type: ignore[arg-type]
-    points = []
     for setting in settings:
-        for value in listed:
-            point = _threshold(name, fixed, sought, setting, float(value), start, tolerance)
-            points.append(point)
-            if progress is not None:
-                progress(point)
-    return points[0] if single and len(settings) == 1 else Curve(tuple(points))
+        for value in map(float, listed):
+            steps.at({fixed: value}, _threshold, name, fixed, sought, setting, value, start, tolerance)
+    return steps.points[0] if single and len(settings) == 1 else Curve(tuple(steps.points))
 
 
 def _settings(model: Model | str, ansatz: Ansaetze) -> list[Setting]:

@@ -10,7 +10,6 @@ its minimum as the root of a derivative, never from differences.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -21,8 +20,10 @@ import numpy as np
 from replica.ansatz import conjugate
 from replica.errors import InputError
 from replica.model import Model
+from saddle.branches import places
 from saddle.capacities import zero_entropy_load
 from saddle.curve import Curve
+from saddle.journal import Journal, Steps
 from saddle.newton import newton
 from saddle.problem import State, Vector
 from saddle.quadrature import Rule
@@ -51,6 +52,7 @@ def ogp(
     *,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
+    journal: Journal | None = None,
 ) -> Curve:
     r"""Return the loads at which ``m`` clones open an overlap gap, and the smallest over ``m``.
 
@@ -71,6 +73,8 @@ def ogp(
         Largest undamped residual of the saddles.
     progress : callable, optional
         Called with every finished threshold.
+    journal : Journal, optional
+        What remembers points of an earlier run (:mod:`saddle.journal`).
 
     Raises
     ------
@@ -88,11 +92,10 @@ def ogp(
             "say where solutions end; ask for discrete weights."
         )
     margins, numbers = as_numbers("kappa", kappa), _clone_numbers(clones)
-    points = []
-    for k, m in itertools.product(margins, numbers):
-        points.append(_onset(setting, k, m, tolerance))
-        if progress is not None:
-            progress(points[-1])
+    steps = Steps(journal, progress)
+    for row in places({"kappa": margins, "clones": numbers}):
+        steps.at(row, _onset, setting, row["kappa"], row["clones"], tolerance)
+    points = steps.points
     return Curve(tuple(points), top=_smallest(points) if len(margins) == 1 and len(points) > 1 else None)
 
 

@@ -1,21 +1,22 @@
 r"""Reports on clusters of solutions: the local entropy of ``y`` real replicas, and the complexity of states under 1RSB.
 
-Points are solved in the order asked for, each started from its neighbour.  On a line of vanishing (or given) external
-entropy the number of replicas is solved for at every distance: :math:`\Sigma(y)` decreases, since
-:math:`\partial_y \Sigma = -y\,\partial_y^2 \Phi`.
+Points are solved in the order asked for, each started from its neighbour on the same branch (:mod:`saddle.branches`).
+On a line of vanishing (or given) external entropy the number of replicas is solved for at every distance:
+:math:`\Sigma(y)` decreases, since :math:`\partial_y \Sigma = -y\,\partial_y^2 \Phi`.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from replica.errors import InputError
 from replica.model import Model
+from saddle.branches import Place, branches, places
 from saddle.curve import Curve
+from saddle.journal import Journal, Steps
 from saddle.reports import as_numbers
 from saddle.results import SaddlePoint, Status
 from saddle.setting import Setting
@@ -45,6 +46,7 @@ def local_entropy(
     start: Start = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
+    journal: Journal | None = None,
 ) -> Curve:
     r"""Return the local entropy of ``y`` real replicas at an imposed overlap, or distance (1 - overlap)/2.
 
@@ -66,11 +68,13 @@ def local_entropy(
     external_entropy : float, optional
         In place of ``y``: the number of replicas at which the complexity has this value is solved for at every distance.
     start : optional
-        Order parameters to start the first point from.
+        Order parameters to start the first point of every branch from.
     tolerance : float
         Largest undamped residual.
     progress : callable, optional
         Called with every finished point.
+    journal : Journal, optional
+        What remembers points of an earlier run (:mod:`saddle.journal`).
 
     Raises
     ------
@@ -88,25 +92,22 @@ def local_entropy(
     setting = Setting.of((model, "local-entropy-reference" if reference else "local-entropy"))
     spelling, given = ("overlap", overlap) if overlap is not None else ("distance", distance)
     where = as_numbers(spelling, given)
-    lines = list(itertools.product(as_numbers("alpha", alpha), as_numbers("kappa", kappa), _replicas(y)))
+    ranges: dict[str, Sequence[Any]] = {"alpha": as_numbers("alpha", alpha), "kappa": as_numbers("kappa", kappa)}
+    ranges |= {} if y is None else {"y": _replicas(y)}
+    lines = [places(line) for line in branches({**ranges, spelling: where}, spelling)]
     # Everything is resolved, and so refused if it is wrong, before the first point is solved.
-    resolved = [
-        [setting.resolve({**_margin(setting, k), "alpha": a, "y": n, spelling: d}, tolerance) for d in where]
-        for a, k, n in lines
-    ]
-    points: list[SaddlePoint] = []
-    for line in resolved:
+    resolved = [[setting.resolve({"y": 1.0, **_margin(setting, row)}, tolerance) for row in line] for line in lines]
+    steps = Steps(journal, progress)
+    for line, line_values in zip(lines, resolved, strict=True):
         previous = start
-        for values in line:
+        for row, values in zip(line, line_values, strict=True):
             if external_entropy is None:
-                point = solve_point(setting, values, previous, tolerance)
+                point = steps.at(row, solve_point, setting, values, previous, tolerance)
             else:
-                point = at_external_entropy(setting, values, float(external_entropy), previous, tolerance)
-            points.append(point)
+                target = float(external_entropy)
+                point = steps.at(row, at_external_entropy, setting, values, target, previous, tolerance)
             previous = point if point.converged else None
-            if progress is not None:
-                progress(point)
-    return Curve(tuple(points))
+    return Curve(tuple(steps.points))
 
 
 def complexity(
@@ -118,6 +119,7 @@ def complexity(
     start: Start = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
+    journal: Journal | None = None,
 ) -> Curve:
     r"""Return the complexity of states under one step of replica symmetry breaking, along the Parisi parameter.
 
@@ -132,39 +134,38 @@ def complexity(
     m : float or iterable of float
         Parisi parameters, positive.
     start : optional
-        Order parameters to start the first point from.
+        Order parameters to start the first point of every branch from.
     tolerance : float
         Largest undamped residual.
     progress : callable, optional
         Called with every finished point.
+    journal : Journal, optional
+        What remembers points of an earlier run (:mod:`saddle.journal`).
 
     References
     ----------
     Monasson, Phys. Rev. Lett. 75, 2847 (1995).
     """
     setting = Setting.of((model, "1rsb"))
-    rows = itertools.product(as_numbers("alpha", alpha), as_numbers("kappa", kappa), as_numbers("m", m))
-    resolved = [setting.resolve({**_margin(setting, k), "alpha": a, "m": n}, tolerance) for a, k, n in rows]
-    points: list[SaddlePoint] = []
-    previous = start
-    for values in resolved:
-        point = solve_point(setting, values, previous, tolerance)
-        points.append(point)
-        previous = point if point.converged and point.order_parameters["q1"] < 1.0 else None
-        if progress is not None:
-            progress(point)
-    return Curve(tuple(points))
+    ranges = {"alpha": as_numbers("alpha", alpha), "kappa": as_numbers("kappa", kappa), "m": as_numbers("m", m)}
+    lines = [places(line) for line in branches(ranges)]
+    resolved = [[setting.resolve(_margin(setting, row), tolerance) for row in line] for line in lines]
+    steps = Steps(journal, progress)
+    for line, given in zip(lines, resolved, strict=True):
+        previous = start
+        for row, values in zip(line, given, strict=True):
+            point = steps.at(row, solve_point, setting, values, previous, tolerance)
+            previous = point if point.converged and point.order_parameters["q1"] < 1.0 else None
+    return Curve(tuple(steps.points))
 
 
-def _margin(setting: Setting, kappa: float) -> dict[str, float]:
-    """The margin, where the constraint has one."""
-    return {"kappa": kappa} if "kappa" in setting.model.constraint.parameters else {}
+def _margin(setting: Setting, row: Place) -> Place:
+    """The row without a margin that the constraint does not have."""
+    return row if "kappa" in setting.model.constraint.parameters else {k: v for k, v in row.items() if k != "kappa"}
 
 
 def _replicas(values: Any) -> list[Any]:
-    """Numbers of replicas; a stand-in where they are solved for."""
-    if values is None:
-        return [1.0]
+    """Numbers of replicas."""
     listed = [values] if isinstance(values, (str, float, int)) else list(values)
     return [math.inf if value in ("inf", math.inf) else as_numbers("y", value)[0] for value in listed]
 

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 import replica
 import saddle
 from replica.errors import InputError
-from saddle.options import COMPUTING, MODEL_OPTIONS, parse
+from saddle.options import COMPUTING, MODEL_OPTIONS, SCHEDULE, parse, scheduled, without_schedule
 from saddle.ranges import product
 from saddle.results import Result, SaddlePoint, Status
 
 if TYPE_CHECKING:
     from saddle.curve import Curve
+    from saddle.journal import Journal
 
 Progress = Callable[[Result], None]
+Kept = Mapping[str, Any]
+"""Where finished points go: ``progress`` and, in a sweep, ``journal``."""
 
 _PARAMETERS = ("alpha", "kappa", "beta", "reference_kappa", "reference_beta", "m", "y", "overlap", "distance")
 _SPELLINGS = ("overlap", "distance")
@@ -38,6 +41,8 @@ def execute(argv: Sequence[str], progress: Progress | None = None) -> Curve:
     args = parse(argv)
     if args.command not in COMPUTING:
         raise InputError(f"{args.command or 'an empty command'} does not compute rows")
+    for name in SCHEDULE:  # rows are computed anew, and here
+        setattr(args, name, None)
     return compute(args, argv, progress)
 
 
@@ -45,27 +50,48 @@ def compute(args: argparse.Namespace, argv: Sequence[str], progress: Progress | 
     """The curve of a parsed command; ``progress`` is called with each finished point."""
     from saddle.curve import as_curve, joined
 
-    model, ansatze = model_of(args), [zoo_ansatz(name) for name in _ansatz_names(args)]
+    command = ("replica", *without_schedule(argv))
+    if scheduled(args):
+        from saddle.sweeps import run
+
+        return as_curve(run(args, progress=progress), command=command)
+    model, ansatze = prepared(args)
+    return as_curve(joined([report(model, ansatz, args, progress) for ansatz in ansatze]), command=command)
+
+
+def prepared(args: argparse.Namespace) -> tuple[Any, list[Any]]:
+    """The model and the ansatze of a parsed command, which are refused where they do not go together."""
+    model, ansatze = model_of(args), [zoo_ansatz(name) for name in ansatz_names(args)]
     for ansatz in ansatze:
         _check_ansatz(args, ansatz)
     _check_options(args, ansatze)
-    curves = [as_curve(_RUN[args.command](model, ansatz, args, progress)) for ansatz in ansatze]
-    return as_curve(joined(curves), command=("replica", *argv))
+    return model, ansatze
+
+
+def report(
+    model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None = None, journal: Journal | None = None
+) -> Curve:
+    """The curve of a parsed command under one ansatz; ``journal`` remembers points of an earlier run."""
+    from saddle.curve import as_curve
+
+    kept = {} if journal is None else {"journal": journal}
+    return as_curve(_RUN[args.command](model, ansatz, args, {"progress": progress, **kept}))
 
 
 def count(args: argparse.Namespace) -> int:
     """How many points a parsed command asks for."""
-    rows = product(**_ranges(args))
     if args.command == "thresholds":
         return len(args.only or "abc")
+    rows = product(**_ranges(args))
     if args.command == "generalization":  # two branches where there is no margin
         return sum(2 if row["kappa"] == 0 else 1 for row in rows)
-    return len(rows) * len(_ansatz_names(args))
+    return len(rows) * len(ansatz_names(args))
 
 
-def _ansatz_names(args: argparse.Namespace) -> list[str]:
+def ansatz_names(args: argparse.Namespace) -> list[str]:
     """The ansatze asked for, a comma list: the rows of one come after those of the other."""
-    names = getattr(args, "ansatz", "franz-parisi").split(",")
+    names = getattr(args, "ansatz", "franz-parisi")
+    names = names.split(",") if isinstance(names, str) else list(names)
     if repeated := [name for i, name in enumerate(names) if name in names[:i]]:
         raise InputError(f"--ansatz names {repeated[0]} twice")
     return list(names)
@@ -75,7 +101,7 @@ def in_order(points: Sequence[Result], args: argparse.Namespace) -> tuple[Result
     """Points that were finished in any order, in the order asked for; a word such as ``max`` matches what is left."""
     ranges = _ranges(args)
     nested = sorted(ranges, key=lambda name: name in _SPELLINGS)
-    ansatze = [zoo_ansatz(name).name for name in _ansatz_names(args)]
+    ansatze = [zoo_ansatz(name).name for name in ansatz_names(args)]
 
     def place(point: Result) -> tuple[int, ...]:
         found = [ansatze.index(point.ansatz) if point.ansatz in ansatze else len(ansatze)]
@@ -96,7 +122,7 @@ def model_of(args: argparse.Namespace) -> Any:
         raise InputError("--loss needs --beta, the inverse temperature that multiplies it")
     if getattr(args, "reference_beta", None) is not None and not hot:
         raise InputError("--reference-beta needs --beta, that of the probes")
-    model = zoo_model(args.model, **options)
+    model = zoo_model(args.model, **options) if isinstance(args.model, str) else args.model
     return replica.soft(model) if hot and not hasattr(model.constraint, "temperature") else model
 
 
@@ -105,9 +131,9 @@ def zoo_model(name: str, **options: Any) -> Any:
     return _named(partial(replica.zoo.model, **options), name)
 
 
-def zoo_ansatz(name: str) -> Any:
-    """The ansatz called ``name`` on the command line."""
-    return _named(replica.zoo.ansatz, name)
+def zoo_ansatz(name: Any) -> Any:
+    """The ansatz called ``name`` on the command line; an ansatz itself is one."""
+    return _named(replica.zoo.ansatz, name) if isinstance(name, str) else name
 
 
 def _named(find: Callable[[str], Any], name: str) -> Any:
@@ -170,26 +196,43 @@ def _temperatures(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in given if value is not None}
 
 
-def _settings(args: argparse.Namespace, progress: Progress | None) -> dict[str, Any]:
-    return {"start": args.start, "tolerance": args.tolerance, "progress": progress}
+def ranges_of(args: argparse.Namespace, ansatz: Any) -> dict[str, tuple[Any, ...]]:
+    """The ranges of a parsed command whose product are the rows under one ansatz, in the order of the rows."""
+    found = _ranges(args)
+    if args.command == "diagram":  # over the load, or else over the margin
+        along = "kappa" if args.alpha is None else "alpha"
+        if along not in found:
+            raise InputError("diagram needs --alpha or --kappa")
+        return {along: found[along]}
+    if args.command == "solve":
+        found = {name: values for name, values in found.items() if name in _taken(ansatz)}
+    names = sorted(found, key=lambda name: name in _SPELLINGS)
+    if args.command == "franz-parisi":  # temperatures are faster than the margin of the reference
+        names.sort(key=lambda name: (name in _SPELLINGS) * 2 + name.endswith("beta"))
+    return {name: found[name] for name in names}
 
 
-def _solve(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Curve:
+def _settings(args: argparse.Namespace, kept: Kept) -> dict[str, Any]:
+    return {"start": args.start, "tolerance": args.tolerance, **kept}
+
+
+def _solve(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Curve:
     from saddle.curve import Curve
+    from saddle.journal import Steps
 
-    points: list[SaddlePoint] = []
-    taken = _taken(ansatz)
-    for row in product(**{name: found for name, found in _ranges(args).items() if name in taken}):
+    steps = Steps(**kept)
+
+    def solved(row: Mapping[str, Any]) -> Sequence[SaddlePoint]:
         parameters: dict[str, Any] = dict(row)
         if "reference_kappa" in row and "beta" in row:
             parameters.setdefault("reference_beta", row["beta"])
         if args.all_branches:
-            points += saddle.all_saddles((model, ansatz), tolerance=args.tolerance, **parameters)
-            continue
-        point = saddle.solve((model, ansatz), start=args.start, tolerance=args.tolerance, **parameters)
-        points.append(point)
-        if progress is not None:
-            progress(point)
+            return saddle.all_saddles((model, ansatz), tolerance=args.tolerance, **parameters)
+        return [saddle.solve((model, ansatz), start=args.start, tolerance=args.tolerance, **parameters)]
+
+    for row in product(**ranges_of(args, ansatz)):
+        steps.several(row, partial(solved, row))
+    points = steps.points
     if not points:
         raise InputError("No saddle at any point asked for: none of the starts led to a solution.")
     # that replica symmetry is not broken is an answer, not a mistake of the question
@@ -199,55 +242,55 @@ def _solve(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress
     return Curve(tuple(points))
 
 
-def _entropy(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    known = {**_settings(args, progress), **_temperatures(args), "ansatz": ansatz}
+def _entropy(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Any:
+    known = {**_settings(args, kept), **_temperatures(args), "ansatz": ansatz}
     return saddle.entropy_curve(model, args.alpha, args.kappa, **known)
 
 
-def _capacity(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    return saddle.capacity(model, args.kappa, ansatz=ansatz, **_settings(args, progress))
+def _capacity(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Any:
+    return saddle.capacity(model, args.kappa, ansatz=ansatz, **_settings(args, kept))
 
 
-def _max_margin(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    return saddle.max_margin(model, args.alpha, ansatz=ansatz, **_settings(args, progress))
+def _max_margin(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Any:
+    return saddle.max_margin(model, args.alpha, ansatz=ansatz, **_settings(args, kept))
 
 
-def _franz_parisi(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    settings = {**_settings(args, progress), **_temperatures(args)}
+def _franz_parisi(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Any:
+    settings = {**_settings(args, kept), **_temperatures(args)}
     return saddle.franz_parisi(model, args.alpha, args.reference_kappa, args.kappa, args.distance, **settings)
 
 
-def _local_entropy(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
+def _local_entropy(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Any:
     if (args.y is None) == (args.external_entropy is None):
         raise InputError("local-entropy needs either --y or --external-entropy")
     if args.overlap is None and args.distance is None:
         raise InputError("local-entropy needs --overlap or --distance")
     target = None if args.external_entropy is None else _single(args, "external_entropy")
     known = {"y": args.y, "overlap": args.overlap, "distance": args.distance, "reference": args.reference}
-    settings = {**known, "external_entropy": target, **_settings(args, progress)}
+    settings = {**known, "external_entropy": target, **_settings(args, kept)}
     return saddle.local_entropy(model, args.alpha, args.kappa, **settings)
 
 
-def _complexity(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    return saddle.complexity(model, args.alpha, args.kappa, m=args.m, **_settings(args, progress))
+def _complexity(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Any:
+    return saddle.complexity(model, args.alpha, args.kappa, m=args.m, **_settings(args, kept))
 
 
-def _generalization(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    return saddle.generalization(model, args.alpha, args.kappa, **_settings(args, progress))
+def _generalization(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Any:
+    return saddle.generalization(model, args.alpha, args.kappa, **_settings(args, kept))
 
 
-def _ogp(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    return saddle.ogp(model, args.kappa, args.clones, tolerance=args.tolerance, progress=progress)
+def _ogp(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Any:
+    return saddle.ogp(model, args.kappa, args.clones, tolerance=args.tolerance, **kept)
 
 
-def _thresholds(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
+def _thresholds(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Any:
     alpha = None if args.alpha is None else _single(args, "alpha")
-    known = {"only": args.only, "y": args.y, "tolerance": args.tolerance, "progress": progress}
+    known = {"only": args.only, "y": args.y, "tolerance": args.tolerance, **kept}
     return saddle.thresholds(model, alpha=alpha, kappa=_single(args, "kappa"), **known)
 
 
-def _diagram(model: Any, ansatz: Any, args: argparse.Namespace, progress: Progress | None) -> Any:
-    return saddle.diagram(model, args.alpha, args.kappa, tolerance=args.tolerance, progress=progress)
+def _diagram(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Any:
+    return saddle.diagram(model, args.alpha, args.kappa, tolerance=args.tolerance, **kept)
 
 
 def _single(args: argparse.Namespace, name: str) -> float:
@@ -258,7 +301,7 @@ def _single(args: argparse.Namespace, name: str) -> float:
     return float(values[0])
 
 
-_RUN: Mapping[str, Callable[[Any, Any, argparse.Namespace, Progress | None], Any]] = {
+_RUN: Mapping[str, Callable[[Any, Any, argparse.Namespace, Kept], Any]] = {
     "solve": _solve,
     "entropy": _entropy,
     "capacity": _capacity,

@@ -18,6 +18,7 @@ from replica.model import Model
 from saddle.capacities import max_margin
 from saddle.curve import Curve
 from saddle.flat_minima import ENTROPY, SLOPE, NotFound, Quantity, Touch, polish, touch_near
+from saddle.journal import Journal, Steps
 from saddle.landmarks import Landmark, as_margin, margin_landscape, margin_touch, thresholds
 from saddle.reports import as_numbers as numbers
 from saddle.results import Status, Threshold
@@ -65,6 +66,7 @@ def diagram(
     *,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Callable[[Any], None] | None = None,
+    journal: Journal | None = None,
 ) -> Diagram:
     """Return the lines of a phase diagram of a model at every load or margin asked for, in this order.
 
@@ -78,13 +80,15 @@ def diagram(
         Loads at which the lines of flat minima are reported.
     kappa : float or iterable of float, optional
         Without loads, margins at which lines are reported; with them, the margin of the probes (default 0).
+    journal : Journal, optional
+        What remembers points of an earlier run (:mod:`saddle.journal`).
 
     Raises
     ------
     InputError
         For bad input, such as several margins along with loads.
     """
-    settings: dict[str, Any] = {"tolerance": tolerance, "progress": progress}
+    settings: dict[str, Any] = {"tolerance": tolerance, "progress": progress, "journal": journal}
     margins = None if kappa is None else numbers("kappa", kappa)
     if alpha is not None:
         if margins is not None and len(margins) != 1:
@@ -104,6 +108,7 @@ def flat_minima_diagram(
     *,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Callable[[Any], None] | None = None,
+    journal: Journal | None = None,
 ) -> Diagram:
     """Return ``kappa_max``, ``kappa_gap`` and ``kappa_mono`` at every load, in the order asked for.
 
@@ -118,6 +123,8 @@ def flat_minima_diagram(
         Loads at which the lines are reported.
     kappa : float
         Margin of the probes.
+    journal : Journal, optional
+        What remembers points of an earlier run (:mod:`saddle.journal`).
 
     Returns
     -------
@@ -132,12 +139,11 @@ def flat_minima_diagram(
         name: Line(setting, quantity, kappa, tolerance).at_loads(loads, ends[end])
         for name, (quantity, end) in LINES.items()
     }
-    rows = []
+    steps = Steps(journal, progress)
     for load in loads:
-        rows.append(_row(setting, load, kappa, {name: line[load] for name, line in lines.items()}, tolerance))
-        if progress is not None:
-            progress(rows[-1])
-    return Diagram(tuple(rows), tuple(_mark(point, kappa) for point in ends.values()))
+        at = {name: line[load] for name, line in lines.items()}
+        steps.at({"alpha": load}, _row, setting, load, kappa, at, tolerance)
+    return Diagram(tuple(steps.points), tuple(_mark(point, kappa) for point in ends.values()))
 
 
 def _mark(end: Landmark, kappa: float) -> dict[str, object]:

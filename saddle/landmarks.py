@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from replica.errors import InputError
@@ -17,6 +18,7 @@ from replica.model import Model
 from saddle.capacities import capacity, max_margin, maximal_margin
 from saddle.curve import Curve
 from saddle.flat_minima import ENTROPY, SLOPE, Landscape, NotFound, Quantity, Touch, first_touch, slope
+from saddle.journal import Journal, Steps
 from saddle.results import Number, Status, Threshold
 from saddle.setting import Setting
 from saddle.solving import DEFAULT_TOLERANCE, solve_point
@@ -34,6 +36,13 @@ DEFINITIONS = {
 _BY_MARGIN = ("kappa_max", "kappa_gap", "kappa_mono")
 _BY_LOAD = ("alpha_c", "alpha_LE", "alpha_gap", "alpha_LE_y_inf")
 _LARGE_DEVIATIONS = ("alpha_LE_y", "alpha_LE_y_inf")
+
+
+def offered(at_load: bool, replicas: bool = False) -> tuple[str, ...]:
+    """Names of the thresholds at a given load, or in the load; with those at given numbers of replicas."""
+    return _BY_MARGIN if at_load else _BY_LOAD + (("alpha_LE_y",) if replicas else ())
+
+
 _QUANTITY = {"kappa_gap": ENTROPY, "kappa_mono": SLOPE, "alpha_gap": ENTROPY, "alpha_LE": SLOPE}
 _CLOSEST = 1e-5
 """Smallest excess of the reference margin over the probe's that is looked at, relative to the largest."""
@@ -69,6 +78,7 @@ def thresholds(
     only: Iterable[str] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Callable[[Any], None] | None = None,
+    journal: Journal | None = None,
 ) -> Curve:
     r"""Return the thresholds of a model: in the reference's margin at a given load, or else in the load.
 
@@ -89,6 +99,8 @@ def thresholds(
         Names of the thresholds wanted, in this order; all of them by default.
     tolerance : float
         Largest undamped residual of the saddles.
+    journal : Journal, optional
+        What remembers points of an earlier run (:mod:`saddle.journal`).
 
     Returns
     -------
@@ -105,19 +117,18 @@ def thresholds(
     replicas = [float(value) for value in (y if isinstance(y, Iterable) else (y,))]
     if bad := [value for value in replicas if not value > 1.0]:
         raise InputError(f"y = {bad[0]:g} must be above 1: one replica has no overlap to impose.")
-    known = _BY_MARGIN if alpha is not None else _BY_LOAD + (("alpha_LE_y",) if replicas else ())
+    known = offered(alpha is not None, bool(replicas))
     names = tuple(known if only is None else only)
     if wrong := [name for name in names if name not in known]:
         missing = " (give y=)" if wrong[0] == "alpha_LE_y" and alpha is None else ""
         raise InputError(f"There is no threshold {wrong[0]} here{missing}; there are {', '.join(known)}.")
     axis = _Axis(setting, alpha, float(kappa), tolerance)
-    rows = []
+    steps = Steps(journal, progress)
     for name in names:
-        for row in _rows(axis, name, replicas):
-            rows.append(row)
-            if progress is not None:
-                progress(row)
-    return Curve(tuple(rows))
+        for given in [{"y": value} for value in replicas] if name == "alpha_LE_y" else [{}]:
+            place = {**axis.parameters, "name": name, **given}
+            steps.several(place, partial(_rows, axis, name, given.values()))
+    return Curve(tuple(steps.points))
 
 
 def _rows(axis: _Axis, name: str, replicas: Iterable[float]) -> Iterator[Landmark]:

@@ -8,18 +8,20 @@ the posterior of the teacher; with one, the teacher is no solution and its branc
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from replica.ansatz import conjugate
 from replica.errors import InputError
 from replica.model import Model
 from replica.teacher import teacher_overlap
+from saddle.branches import Place, places
 from saddle.capacities import zero_entropy_load
 from saddle.curve import Curve
+from saddle.journal import Journal, Steps
 from saddle.reports import Numbers, as_numbers
 from saddle.results import SaddlePoint, Status, Threshold
 from saddle.setting import Setting
@@ -42,6 +44,7 @@ def generalization(
     start: SaddlePoint | Mapping[str, float] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
+    journal: Journal | None = None,
 ) -> Curve:
     r"""Return both branches of a student of a teacher, with its generalisation error, along the load.
 
@@ -63,6 +66,8 @@ def generalization(
         Largest undamped residual.
     progress : callable, optional
         Called with every finished point.
+    journal : Journal, optional
+        What remembers points of an earlier run (:mod:`saddle.journal`).
 
     Raises
     ------
@@ -82,21 +87,18 @@ def generalization(
             f"kappa = {low[0]:g} is negative: the teacher is then surrounded by solutions, and perfect generalisation is "
             "no branch of its own; ask for a margin of at least 0."
         )
-    points: list[SaddlePoint] = []
+    steps = Steps(journal, progress)
     previous: dict[float, Any] = dict.fromkeys(margins, start)
-    for a, k in itertools.product(loads, margins):
-        values = setting.resolve({"alpha": a, "kappa": k}, tolerance)
-        student = solve_point(setting, values, previous[k], tolerance)
-        previous[k] = student if student.converged else None
-        for point in _branches(setting, values, student):
-            points.append(point)
-            if progress is not None:
-                progress(point)
-    return Curve(tuple(points), thresholds=tuple(row for k in margins for row in _thresholds(setting, k, tolerance)))
+    for row in places({"alpha": loads, "kappa": margins}):
+        student = steps.several(row, partial(_solved, setting, row, previous[row["kappa"]], tolerance))[0]
+        previous[row["kappa"]] = student if student.converged else None
+    return Curve(tuple(steps.points), thresholds=tuple(row for k in margins for row in _thresholds(setting, k, tolerance)))
 
 
-def _branches(setting: Setting, values: Mapping[str, float], student: SaddlePoint) -> list[SaddlePoint]:
+def _solved(setting: Setting, row: Place, start: Any, tolerance: float) -> list[SaddlePoint]:
     """The student's point and, where the teacher is a solution, the point of perfect generalisation."""
+    values = setting.resolve(row, tolerance)
+    student = solve_point(setting, values, start, tolerance)
     learned = student.observables["generalization_error"]
     name = teacher_overlap(setting.ansatz)
     known: dict[str, Any] = {"r": student.order_parameters[name] if student.converged else None}

@@ -17,6 +17,7 @@ from saddle.boundaries import Boundary, Place
 from saddle.capacities import capacity
 from saddle.diagrams import Diagram, DiagramRow
 from saddle.following import follow
+from saddle.journal import Journal, Steps
 from saddle.results import Status, Threshold
 from saddle.setting import Setting
 from saddle.solving import DEFAULT_TOLERANCE, solve_point
@@ -34,6 +35,7 @@ def margin_diagram(
     *,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Callable[[Any], None] | None = None,
+    journal: Journal | None = None,
 ) -> Diagram:
     """Return ``alpha_c``, ``alpha_c_1rsb`` and ``alpha_AT`` at every margin, in the order asked for.
 
@@ -43,6 +45,8 @@ def margin_diagram(
         Without a teacher.
     kappa : sequence of float
         Margins at which the lines are reported.
+    journal : Journal, optional
+        What remembers points of an earlier run (:mod:`saddle.journal`).
 
     Returns
     -------
@@ -54,12 +58,10 @@ def margin_diagram(
     span = (min(kappa), max(kappa))
     boundary = _instability(setting, span, tolerance)
     end = _end(setting, boundary, tolerance)
-    rows = []
+    steps = Steps(journal, progress)
     for margin in kappa:
-        rows.append(_row(setting, margin, boundary, end, tolerance))
-        if progress is not None:
-            progress(rows[-1])
-    return Diagram(tuple(rows), () if end is None else (end,))
+        steps.at({"kappa": margin}, _row, setting, margin, boundary, end, tolerance)
+    return Diagram(tuple(steps.points), () if end is None else (end,))
 
 
 def _capacities(setting: Setting, kappa: float, tolerance: float) -> dict[str, Threshold]:

@@ -8,12 +8,12 @@ errors print the usage and leave: here every error is an ``InputError`` of one s
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from replica.errors import InputError
-from saddle.ranges import assignments, check_domain, values
+from saddle.ranges import as_range, assignments, check_domain, values
 
 T = TypeVar("T")
 
@@ -21,6 +21,8 @@ COMPUTING = (
     *("solve", "entropy", "capacity", "max-margin", "franz-parisi", "local-entropy", "complexity"),
     *("generalization", "ogp", "thresholds", "diagram"),
 )
+SCHEDULE = ("workers", "scheduler", "store")
+"""Options that say where rows are computed and kept, and nothing of what they are."""
 MODEL_OPTIONS = ("activation", "weights", "loss")
 """Options that say which model a name means."""
 LOSS = "what a pattern costs at --beta: errors (default), cross-entropy, hinge, or an expression in the stability x"
@@ -333,8 +335,62 @@ def _solver(parser: Parser, start: bool = True) -> None:
         starting = "order parameters to start from"
         parser.add_argument("--start", metavar="q=0.9,qhat=2", type=_typed(assignments), help=starting)
     _json(parser)
+    parser.add_argument("--workers", metavar="N", type=_typed(_workers), help="compute in N processes, one thread each")
+    scheduler = "compute on the workers of a dask scheduler (tcp://host:port; extra 'parallel')"
+    parser.add_argument("--scheduler", metavar="ADDRESS", help=scheduler)
+    store = "keep every row in FILE as soon as it is finished; rows that are there are not computed again"
+    parser.add_argument("--store", metavar="FILE", help=store)
     parser.add_argument("--csv", metavar="FILE", help="write the columns to FILE, 17 digits")
     parser.add_argument("--plot", metavar="FILE", help="draw to FILE (.pdf, .png, .svg; extra 'plot')")
+
+
+def scheduled(args: argparse.Namespace) -> bool:
+    """Whether a parsed command is worked off as a sweep: by workers, or with a store."""
+    return any(getattr(args, name, None) is not None for name in SCHEDULE)
+
+
+def without_schedule(argv: Sequence[str]) -> list[str]:
+    """``argv`` without the options that say where rows are computed and kept: the same rows come from what is left."""
+    options, words, rest = tuple(f"--{name}" for name in SCHEDULE), list[str](), list(argv)
+    while rest:
+        word = rest.pop(0)
+        if word in options:
+            rest = rest[1:]
+        elif not word.startswith(tuple(f"{option}=" for option in options)):
+            words.append(word)
+    return words
+
+
+def settings_of(command: str, given: Mapping[str, Any]) -> argparse.Namespace:
+    """What :func:`parse` returns for a command whose options are given as Python values, under their names.
+
+    Raises
+    ------
+    InputError
+        One sentence for a command that computes no rows, for an unknown option, and for values outside their domain.
+    """
+    if command not in COMPUTING:
+        raise InputError(f"There is no sweep of {command!r}; there are {', '.join(COMPUTING)}.")
+    parser = Parser()
+    _ADD[command](parser)
+    actions = {action.dest: action for action in parser._actions if action.dest not in _ON_PAPER}
+    if unknown := [name for name in given if name not in actions]:
+        raise InputError(f"{command} takes no {unknown[0]}; it takes {', '.join(actions)}.")
+    if missing := [name for name, action in actions.items() if action.required and name not in given]:
+        raise InputError(f"{command} needs {missing[0]}.")
+    args = argparse.Namespace(command=command, **{name: action.default for name, action in actions.items()})
+    for name, value in given.items():
+        setattr(args, name, as_range(name, value) if actions[name].metavar == "RANGE" and value is not None else value)
+    return args
+
+
+_ON_PAPER = ("help", "json", "csv", "plot", *SCHEDULE)
+
+
+def _workers(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 10_000:
+        raise InputError(f"'{text}' is not a number of processes: give an integer of at least 1")
+    return int(text)
 
 
 def _tolerance(text: str) -> float:

@@ -14,11 +14,11 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+from saddle.branches import Place
+from saddle.journal import Steps
 from saddle.results import SaddlePoint, with_normalized
 from saddle.setting import Setting
 from saddle.solving import reference_point, solve_point
-
-Progress = Callable[[SaddlePoint], None]
 
 _COARSE = 24
 _ROOT_TOLERANCE = 1e-13
@@ -44,16 +44,15 @@ class Profile:
         reference_point(setting, line[0], tolerance)
 
     def solve(
-        self, start: SaddlePoint | Mapping[str, float] | None = None, progress: Progress | None = None
+        self, places: Sequence[Place], start: SaddlePoint | Mapping[str, float] | None, steps: Steps
     ) -> list[SaddlePoint]:
-        """Solve every point of the line in order, each from its neighbour."""
+        """Solve every point of the line in order, each from its neighbour; ``places`` are the points as asked for."""
         previous = start
-        for values in self.line:
-            point = self._point(values["distance"], previous)
+        for place, values in zip(places, self.line, strict=True):
+            point = steps.at(place, self._point, values["distance"], previous)
+            self._remember(point)
             self.points.append(point)
             previous = point if point.converged else None
-            if progress is not None:
-                progress(point)
         return self.points
 
     def at(self, distance: float) -> SaddlePoint:
@@ -75,9 +74,13 @@ class Profile:
                 bound = self.setting.model.weights.distance_bound(distance)
                 return replace(empty, parameters=values, observables={**empty.observables, "bound": bound})
         point = solve_point(self.setting, values, start, self.tolerance)
-        if point.window is not None:
-            self._empty.append(point)
+        self._remember(point)
         return point
+
+    def _remember(self, point: SaddlePoint) -> None:
+        """Keep a point without a saddle, so that others in its window need no search."""
+        if point.window is not None and all(point.window != empty.window for empty in self._empty):
+            self._empty.append(point)
 
     @cached_property
     def _known(self) -> dict[float, SaddlePoint]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal, localcontext
+from typing import Any
 
 from replica.errors import InputError
 
@@ -51,6 +52,31 @@ def values(text: str, words: Sequence[str] = ()) -> tuple[float | str, ...]:
         if len(found) > MAX_POINTS:
             raise InputError(f"{_quote(text)} gives more than {MAX_POINTS} points")
     return tuple(found)
+
+
+def as_range(name: str, given: Any) -> tuple[float | str, ...]:
+    """Values of the parameter ``name`` given from Python: a number, a word, a text as above, or an iterable of these.
+
+    Raises
+    ------
+    InputError
+        For what is no number, and for values outside the domain of the parameter.
+    """
+    if isinstance(given, str):
+        found = values(given, words=("max", "inf"))
+    else:
+        listed = list(given) if isinstance(given, Iterable) else [given]
+        try:
+            found = tuple(value if value in ("max", "inf") else float(value) for value in listed)
+        except (TypeError, ValueError):
+            raise InputError(f"{name} = {given!r} is not a number") from None
+    if not found:
+        raise InputError(f"{name} has no values")
+    check_domain(name, ["inf" if value == math.inf and name in _UNBOUNDED else value for value in found])
+    return found
+
+
+_UNBOUNDED = ("y", "beta", "reference_beta")
 
 
 def _item(item: str, text: str, words: Sequence[str]) -> tuple[float, ...]:

@@ -1,12 +1,12 @@
 r"""Curves: the entropy against the margin, and the Franz-Parisi entropy against the distance.
 
-Points are solved in the order asked for, each started from its neighbour.  What a Franz-Parisi curve says about itself
-(where it is maximal, whether it is positive and increasing below that) is solved for on its branch, not read off its grid.
+Points are solved in the order asked for, each started from its neighbour on the same branch (:mod:`saddle.branches`).
+What a Franz-Parisi curve says about itself (where it is maximal, whether it is positive and increasing below that) is
+solved for on its branch, not read off its grid.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -14,12 +14,14 @@ from typing import Any
 from replica.ansatz import Ansatz
 from replica.errors import InputError
 from replica.model import Model
+from saddle.branches import Place, branches, places
 from saddle.curve import Curve
+from saddle.journal import Journal, Steps
 from saddle.profile import Profile
 from saddle.results import SaddlePoint, Status
 from saddle.setting import Setting
 from saddle.solving import DEFAULT_TOLERANCE, solve_point
-from saddle.temperatures import Temperatures, as_temperatures, at_temperature
+from saddle.temperatures import Temperatures, as_temperatures, at_temperature, temperature_of
 
 Progress = Callable[[SaddlePoint], None]
 Numbers = float | Iterable[float]
@@ -35,6 +37,7 @@ def entropy_curve(
     start: SaddlePoint | Mapping[str, float] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
+    journal: Journal | None = None,
 ) -> Curve:
     r"""Return the entropy at every load and margin, replica-symmetric unless another ansatz is asked for.
 
@@ -53,11 +56,13 @@ def entropy_curve(
         Inverse temperatures, faster still: every violated pattern costs 1 (or the loss of :func:`replica.soft`).  Columns
         ``energy`` (per weight) and ``entropy`` = ``free_entropy + beta energy``; ``"inf"`` is the hard constraint.
     start : optional
-        Order parameters to start the first point from.
+        Order parameters to start the first point of every branch from.
     tolerance : float
         Largest undamped residual.
     progress : callable, optional
         Called with every finished point.
+    journal : Journal, optional
+        What remembers points of an earlier run (:mod:`saddle.journal`).
 
     Raises
     ------
@@ -66,14 +71,14 @@ def entropy_curve(
     """
     model, temperatures = at_temperature(model, beta)
     setting = Setting.of((model, ansatz))
-    points: list[SaddlePoint] = []
-    previous = start
-    for a, k, t in itertools.product(as_numbers("alpha", alpha), as_numbers("kappa", kappa), temperatures):
-        point = solve_point(setting, setting.resolve({"alpha": a, "kappa": k, **t}, tolerance), previous, tolerance)
-        points.append(point)
-        previous = point if point.converged else None
-        if progress is not None:
-            progress(point)
+    steps = Steps(journal, progress)
+    ranges = {"alpha": as_numbers("alpha", alpha), "kappa": as_numbers("kappa", kappa), **_range(temperatures)}
+    for branch in branches(ranges):
+        previous = start
+        for row in places(branch):
+            point = steps.at(row, solve_point, setting, setting.resolve(row, tolerance), previous, tolerance)
+            previous = point if point.converged else None
+    points = steps.points
     if points and not setting.ansatz.extremised and all(point.status is Status.NO_SADDLE for point in points):
         raise InputError(f"No saddle at any point asked for: {points[0].message}")
     return Curve(tuple(points))
@@ -91,6 +96,7 @@ def franz_parisi(
     start: SaddlePoint | Mapping[str, float] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
+    journal: Journal | None = None,
 ) -> Curve:
     r"""Return the Franz-Parisi entropy: how many solutions of margin ``kappa`` surround a typical one of larger margin.
 
@@ -126,35 +132,34 @@ def franz_parisi(
     if reference_beta is not None and beta is None:
         raise InputError("reference_beta needs beta, that of the probes; inf is the hard constraint.")
     setting = Setting.of((model, "franz-parisi"))
-    distances = as_numbers("distance", distance)
-    lines = list(
-        itertools.product(
-            as_numbers("alpha", alpha),
-            as_numbers("kappa", kappa),
-            _references(reference_kappa),
-            _pairs(temperatures, reference_beta),
-        )
-    )
+    ranges: dict[str, Sequence[Any]] = {
+        "alpha": as_numbers("alpha", alpha),
+        "kappa": as_numbers("kappa", kappa),
+        "reference_kappa": _references(reference_kappa),
+        **_range(temperatures),
+    }
+    name = temperature_of(model)
+    if reference_beta is not None:
+        ranges[f"reference_{name}"] = as_temperatures(f"reference_{name}", reference_beta)
+    ranges["distance"] = as_numbers("distance", distance)
+    lines = [places(line) for line in branches(ranges, "distance", length=None)]
     # Everything is resolved, and so refused if it is wrong, before the first point is solved.
-    resolved = [
-        [setting.resolve({"alpha": a, "kappa": k, "reference_kappa": r, "distance": d, **t}, tolerance) for d in distances]
-        for a, k, r, t in lines
-    ]
+    resolved = [[setting.resolve(_with_reference(row, name), tolerance) for row in line] for line in lines]
     profiles = [Profile(setting, line, tolerance) for line in resolved]
-    points: list[SaddlePoint] = []
-    for profile in profiles:
-        points += profile.solve(start, progress)
-    return Curve(tuple(points), tuple(profile.summary() for profile in profiles))
+    steps = Steps(journal, progress)
+    for profile, line in zip(profiles, lines, strict=True):
+        profile.solve(line, start, steps)
+    return Curve(tuple(steps.points), tuple(profile.summary() for profile in profiles))
 
 
-def _pairs(temperatures: list[dict[str, float]], reference: Temperatures) -> list[dict[str, float]]:
-    """Temperatures of probes and reference together; the reference has that of the probes if none is given."""
-    pairs = []
-    for own in temperatures:
-        for name, value in own.items():
-            others = [value] if reference is None else as_temperatures(f"reference_{name}", reference)
-            pairs += [{name: value, f"reference_{name}": other} for other in others]
-    return pairs or [{}]
+def _range(temperatures: list[dict[str, float]]) -> dict[str, list[float]]:
+    """The temperatures as one range; none where there is no temperature."""
+    return {name: [row[name] for row in temperatures] for name in temperatures[0]}
+
+
+def _with_reference(row: Place, temperature: str) -> Place:
+    """A row in which the reference has the temperature of the probes where it has none of its own."""
+    return {f"reference_{temperature}": row[temperature], **row} if temperature else row
 
 
 def as_numbers(name: str, values: Any) -> list[float]:
