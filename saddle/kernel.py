@@ -44,6 +44,7 @@ _SHAPING = (
     "offsets.py",
     "piecewise.py",
     "python_text.py",
+    "readings.py",
     "scales.py",
     "special.py",
     "special_calls.py",

@@ -1,4 +1,4 @@
-"""What :mod:`saddle.assembly` finds in the kernel module that it is made part of: counts, places, and quadrature functions.
+"""What the solver finds in the kernel module that it is made part of: counts, places, and quadrature functions.
 
 A kernel module has its own values of all of these (:class:`saddle.kernel_source.Layout` writes them); those here are
 of a kernel without unknowns, and the functions compute nothing.
@@ -20,6 +20,7 @@ Vector = np.ndarray
 
 DISCRETE = True
 N_ACTIVE = N_FREE = N_IMPOSED = N_PIVOTS = N_OWN = N_GIVEN = N_TAIL = N_CONSTRAINT = N_UNKNOWN = N_NORMS = N_OFFSETS = 0
+N_REPLICONS = 0
 FREE_AT = IMPOSED_AT = PIVOT_AT = OWN_AT = CEILING_AT = NORM_AT = PIVOT_NORM = OFFSET_AT = (0,)
 P_ROOM = P_SHARES = P_TIES = P_IMPOSED = P_GIVEN = P_GIVEN_CONJUGATES = P_TAIL = P_CONSTRAINT = P_ORIGINS = 0
 FREE_ENTROPY = SCALE = ENERGETIC = NOISE = ORIENTATION = 0
@@ -43,3 +44,5 @@ def pivots(p: Vector, S: Vector, C: Vector, origin: int, quarter_step: float, re
 energetic_jacobian = energetic
 weights_jacobian = weights
 interaction = pivots
+energetic_observables = energetic
+weights_observables = weights

@@ -28,7 +28,7 @@ from replica.hard_limit import limit_load
 from replica.passes import log_sums
 from replica.sat_limit import SatLimit, limit_replicon, sat_limit
 from replica.teacher import nishimori
-from saddle import assembly, edges, elimination, special
+from saddle import assembly, edges, elimination, readings, special
 from saddle.codegen import KernelWriter
 from saddle.conditioning import Conditioning, series_tables
 from saddle.offsets import Shift, origins
@@ -54,7 +54,7 @@ def render(free_entropy: FreeEntropy) -> str:
     )
     constants = "\n".join(f"{name} = {value!r}" for name, value in layout.constants().items())
     functions = "".join(writer.source() for writer in layout.writers())
-    solver = f"{_source_of(elimination)}\n{_source_of(assembly)}"
+    solver = "\n".join(_source_of(module) for module in (elimination, assembly, readings))
     return f"{header}{series_tables(functions)}{functions}\n\n{constants}\n{solver}\n"
 
 
@@ -275,6 +275,7 @@ class Layout:
             "N_OFFSETS": len(self.shift.table),
             "N_UNKNOWN": len(self.unknown),
             "N_NORMS": len(norms),
+            "N_REPLICONS": len(self._replicons()),
             **{f"N_{name.upper()}": size for name, size in parameters.items() if name in counted},
             **{f"P_{name.upper()}": start for name, start in _starts(parameters, 1).items()},
             **{name: tuple(at) or (-1,) for name, at in places.items()},

@@ -17,7 +17,6 @@ from typing import Any
 from replica.ansatz import conjugate
 from replica.errors import InputError
 from replica.model import Model
-from replica.teacher import teacher_overlap
 from saddle.branches import Place, places
 from saddle.capacities import zero_entropy_load
 from saddle.curve import Curve
@@ -100,7 +99,7 @@ def _solved(setting: Setting, row: Place, start: Any, tolerance: float) -> list[
     values = setting.resolve(row, tolerance)
     student = solve_point(setting, values, start, tolerance)
     learned = student.observables["generalization_error"]
-    name = teacher_overlap(setting.ansatz)
+    name = setting.teacher_overlap
     known: dict[str, Any] = {"r": student.order_parameters[name] if student.converged else None}
     if not _teacher_is_solution(values):
         phase = _STABLE if student.status is Status.CONVERGED else None
@@ -171,7 +170,7 @@ def _spinodal(setting: Setting, kappa: float, tolerance: float) -> Row:
     if min(replicons.values()) < -_MARGINAL:
         message = f"The student's branch loses its stability (negative replicon) before it folds, at {fold.alpha:.6g}."
         return _row(name, kappa, math.nan, math.nan, Status.ABSENT, message)
-    r = fold.point.state.overlaps[teacher_overlap(setting.ansatz)]
+    r = fold.point.state.overlaps[setting.teacher_overlap]
     message = f"The student's branch ends in a fold, at r = {r:.10g}."
     return _row(name, kappa, fold.alpha, fold.error, Status.CONVERGED, message)
 

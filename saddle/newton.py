@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import count, repeat
 
 import numpy as np
 
@@ -41,11 +42,7 @@ def newton(
     have left to 1, of at most ``tolerance``; one more step is then taken if it improves them.
     """
     state, log, converged = problem.newton(x, rule, tolerance, most, halvings)
-    iterations = [
-        Iteration(first + i, residual, damping, "newton")
-        for i, (residual, damping) in enumerate(zip(log[::2], log[1::2], strict=True))
-    ]
-    return Attempt(state, tuple(iterations), converged)
+    return Attempt(state, tuple(map(Iteration, count(first), log[::2], log[1::2], repeat("newton"))), converged)
 
 
 def _norm(residuals: Vector) -> float:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from replica.ansatz import conjugate
-from replica.teacher import generalization_error, teacher_overlap
+from replica.teacher import generalization_error
 from saddle.clusters import cluster_point, observable_names
 from saddle.newton import Attempt
 from saddle.problem import Problem, State
@@ -23,7 +23,8 @@ from saddle.stability import Stability, of_conditioned, of_replicon
 
 _EPS = float(np.finfo(float).eps)
 _ROUNDING = 16 * _EPS
-_SENSITIVITY_RULE = Rule(0.25, 8.0)
+_SENSITIVITY_RULE = Rule(0.4, 8.0)
+"""A rule for slopes that scale an error: four digits; its reach keeps the steps at the ends of the range small."""
 
 
 def finished(
@@ -72,7 +73,7 @@ def finished(
         observables=observables,
         warnings=stability.warnings,
         kernel=setting.key,
-        rule=str(setting.rule),
+        rule=setting.rule_text,
         tolerance=tolerance,
     )
 
@@ -80,11 +81,11 @@ def finished(
 def _refined(problem: Problem, state: State, rule: Rule) -> State | None:
     """The state by a refined rule: where a variance is 0 to rounding, the first that does not make it negative."""
     finer = rule.refined()
-    others = [Rule(rule.step / divisor, finer.reach) for divisor in (1.4, 1.6, 1.45, 1.55)]
-    for refined in (finer, *others):
-        found = problem.state(state.coordinates, refined, jacobian=False)
+    found = problem.state(state.coordinates, finer, jacobian=False)
+    for divisor in (1.4, 1.6, 1.45, 1.55):
         if found is None or math.isfinite(found.free_entropy):
             break
+        found = problem.state(state.coordinates, Rule(rule.step / divisor, finer.reach), jacobian=False)
     return found
 
 
@@ -123,20 +124,14 @@ def _observables(
         return {"slope": slope, "bound": bound, "stable": stability.stable, **learned}, stability
     ((name, replicon),) = problem.observables(state, setting.rule)["replicons"].items()
     stability, overlap = of_replicon(replicon), state.overlaps.get(name, 0.0)
-    distance = (_norm(setting, state, name) - overlap) / (2 * setting.model.weights.scale)
+    distance = (state.overlaps.get(setting.norms[name] or "", 1.0) - overlap) / (2 * setting.model.weights.scale)
     found = {"overlap": overlap, "distance": distance, "replicon": replicon, "stable": stability.stable}
     return {**found, **learned}, stability
 
 
-def _norm(setting: Setting, state: State, name: str) -> float:
-    """The overlap with itself of the replicas that have this overlap."""
-    species = {other: key[1] for key, other in {**setting.ansatz.names(), **setting.ansatz.zero_names()}.items()}
-    return state.overlaps.get(setting.ansatz.norm(species[name]) or "", 1.0)
-
-
 def _generalization(setting: Setting, overlaps: Mapping[str, float]) -> dict[str, float | bool | None]:
     """The generalisation error of a student of a teacher, from their overlap; nothing without a teacher."""
-    name = teacher_overlap(setting.ansatz)
+    name = setting.teacher_overlap
     return {"generalization_error": generalization_error(setting.model, overlaps[name])} if name else {}
 
 
@@ -198,7 +193,7 @@ def without_value(
     symmetric = ("overlap", "distance", "replicon", "stable")
     keys: tuple[str, ...] = ("slope", "bound", "stable") if setting.ansatz.imposed else symmetric
     keys = observable_names(setting) if setting.ansatz.multiplicities else keys
-    keys = (*keys, "generalization_error") if teacher_overlap(setting.ansatz) else keys
+    keys = (*keys, "generalization_error") if setting.teacher_overlap else keys
     keys = ("energy", "entropy", *keys) if getattr(setting.model.constraint, "temperature", "") else keys
     observables: dict[str, float | bool | None] = dict.fromkeys(keys)
     if "bound" in keys:
@@ -219,6 +214,6 @@ def without_value(
         iterations=iterations,
         observables=observables,
         kernel=setting.key,
-        rule=str(setting.rule),
+        rule=setting.rule_text,
         tolerance=tolerance,
     )

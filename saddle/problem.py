@@ -53,18 +53,23 @@ class State:
 
     def __init__(self, shape: Shape, coordinates: Vector, record: Vector) -> None:
         self.shape, self.coordinates, self.record = shape, coordinates, record
+        # numbers of Python are read one by one far more quickly than an array
+        self._numbers: list[float] = record.tolist()
+        #: The free entropy, in nats per weight.
+        self.free_entropy = self._numbers[shape.starts["free_entropy"]]
+        #: The sign of the determinant of the Jacobian relative to no patterns.
+        self.orientation = self._numbers[shape.starts["orientation"]]
 
     def _scalar(self, name: str) -> float:
-        return float(self.record[self.shape.sections[name][0]])
+        return self._numbers[self.shape.starts[name]]
 
     def _section(self, name: str) -> Vector:
         start, end = self.shape.sections[name]
         return self.record[start:end]
 
-    @property
-    def free_entropy(self) -> float:
-        """The free entropy, in nats per weight."""
-        return self._scalar("free_entropy")
+    def _named(self, names: list[str], section: str) -> dict[str, float]:
+        start, end = self.shape.sections[section]
+        return dict(zip(names, self._numbers[start:end], strict=True))
 
     @property
     def scale(self) -> float:
@@ -81,30 +86,25 @@ class State:
         """The rounding error of the relative residuals."""
         return self._scalar("noise")
 
-    @property
-    def orientation(self) -> float:
-        """The sign of the determinant of the Jacobian relative to no patterns."""
-        return self._scalar("orientation")
-
     @cached_property
     def overlaps(self) -> dict[str, float]:
         """The overlaps by name."""
-        return dict(zip(self.shape.active, self._section("overlaps").tolist(), strict=True))
+        return self._named(self.shape.active, "overlaps")
 
-    @cached_property
+    @property
     def pivots(self) -> dict[str, float]:
         """The pivots by the name of their overlap."""
-        return dict(zip(self.shape.pivots, self._section("pivots").tolist(), strict=True))
+        return self._named(self.shape.pivots, "pivots")
 
     @cached_property
     def conjugates(self) -> dict[str, float]:
         """The conjugates by name."""
-        return dict(zip(self.shape.conjugates, self._section("conjugates").tolist(), strict=True))
+        return self._named(self.shape.conjugates, "conjugates")
 
     @property
     def energetic_pairs(self) -> dict[str, float]:
         """The pair averages of the energetic side by the name of their overlap."""
-        return dict(zip(self.shape.active, self._section("pairs").tolist(), strict=True))
+        return self._named(self.shape.active, "pairs")
 
     @property
     def residuals(self) -> Vector:
@@ -122,7 +122,7 @@ class State:
         n = len(self.shape.unknown)
         return self._section("jacobian").reshape(n, n)
 
-    @property
+    @cached_property
     def place(self) -> Place:
         """The overlaps with what belongs to them."""
         return self.shape.place(self.record)
@@ -130,8 +130,10 @@ class State:
     @property
     def residual(self) -> float:
         """The largest undamped residual; infinite outside the domain."""
-        largest = float(np.max(np.abs(self.residuals), initial=0.0))
-        return largest if math.isfinite(largest) and math.isfinite(self.free_entropy) else math.inf
+        start, end = self.shape.sections["residuals"]
+        numbers = self._numbers[start:end]
+        finite = all(map(math.isfinite, (self.free_entropy, *numbers)))
+        return max(map(abs, numbers), default=0.0) if finite else math.inf
 
     @property
     def singularity(self) -> float:
@@ -164,6 +166,9 @@ class Shape:
             self.sections[name] = (end, end + size)
             end += size
         self.record_size = end
+        self.starts = {name: start for name, (start, _) in self.sections.items()}
+        known = [*self.active, *self.given, *meta["zero"]]
+        self.order_parameters = frozenset((*known, *map(conjugate, known)))
 
     def place(self, record: Vector) -> Place:
         """The overlaps in a record."""
@@ -450,18 +455,18 @@ class Problem:
         arguments += [*(state.conjugates[conjugate(k)] for k in self.active), *self._given_conjugates, *self._tail]
         return self.call(name, arguments, size, _PLAIN)
 
-    def observables(self, state: State, rule: Rule) -> dict[str, Any]:
+    def observables(self, state: State, rule: Rule) -> dict[str, dict[str, float]]:
         """Replicons (1 - alpha times both factors) and explicit derivatives of the energetic term, by name."""
         names, constraint = self.meta["replicons"], self.meta["constraint"]
-        energetic = self.call(
-            "energetic_observables", self.energetic_arguments(state.place), len(names) + len(constraint), rule
-        )
-        arguments = self.weights_arguments(state.place, state.conjugates)
-        weights = self.call("weights_observables", arguments, len(names), rule)
-        replicons = {k: 1.0 - self.alpha * float(energetic[i] * weights[i]) for i, k in enumerate(names)}
-        derivatives = {k: self.alpha * float(energetic[len(names) + i]) for i, k in enumerate(constraint)}
+        found = np.empty(2 * len(names) + len(constraint))
+        try:
+            self.kernel.observables(self._fixed, *rule.nodes(), state.record, found)
+        except _BROKEN:
+            found.fill(math.nan)
+        values, first = found.tolist(), len(names) + len(constraint)
+        replicons = {k: 1.0 - self.alpha * values[i] * values[first + i] for i, k in enumerate(names)}
+        derivatives = {k: self.alpha * value for k, value in zip(constraint, values[len(names) : first], strict=True)}
         return {"replicons": replicons, "derivatives": derivatives}
-
 
     def covariance_error(self, state: State, rule: Rule) -> float:
         r"""What the error of a covariance that is a series does to the free entropy, which is stationary otherwise.

@@ -17,6 +17,8 @@ from replica.adaptation import adapt
 from replica.ansatz import Ansatz
 from replica.errors import InputError
 from replica.model import Model
+from replica.teacher import teacher_overlap
+from replica.user_files import is_file_name
 from saddle.kernel import kernel_key, load_kernel
 from saddle.quadrature import Rule
 
@@ -33,6 +35,8 @@ class Setting:
         """The setting of a free entropy, or of a (model, ansatz) pair of objects or names."""
         if isinstance(target, tuple) and len(target) == 2:
             model, ansatz = target
+            if isinstance(model, str) and isinstance(ansatz, str) and not (is_file_name(model) or is_file_name(ansatz)):
+                return _shipped(model, ansatz)
         elif hasattr(target, "model") and hasattr(target, "ansatz"):
             model, ansatz = target.model, target.ansatz
         else:
@@ -40,6 +44,14 @@ class Setting:
         model = zoo.model(model) if isinstance(model, str) else model
         ansatz = zoo.ansatz(ansatz) if isinstance(ansatz, str) else ansatz
         return _known(model, adapt(model, ansatz))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        """The hash, which walks the whole tree, once: solved references are looked up by it."""
+        return hash((self.model, self.ansatz))
 
     @cached_property
     def kernel(self) -> ModuleType:
@@ -51,21 +63,37 @@ class Setting:
         """Key of the kernel."""
         return kernel_key(self.model, self.ansatz)
 
-    @property
+    @cached_property
     def deviation(self) -> float | None:
         """The standard deviation of a field, None where margins are in its units anyway."""
         meta = self.kernel.META
         return None if meta["normalized"] else math.sqrt(meta["field_variance"])
 
-    @property
+    @cached_property
     def rule(self) -> Rule:
         """The plain quadrature rule: finer where integrals have one dimension only, or what is told is not stationary."""
         return Rule() if self.ansatz.imposed and not self.ansatz.multiplicities else Rule(0.1)
 
-    @property
+    @cached_property
+    def rule_text(self) -> str:
+        """The rule in words, as results carry it."""
+        return str(self.rule)
+
+    @cached_property
     def reference(self) -> Setting | None:
         """The setting that this one is conditioned on."""
         return Setting.of((self.model, self.ansatz.reference)) if self.ansatz.reference else None
+
+    @cached_property
+    def teacher_overlap(self) -> str:
+        """Name of the overlap of a student with the teacher, an empty string without one."""
+        return teacher_overlap(self.ansatz)
+
+    @cached_property
+    def norms(self) -> dict[str, str | None]:
+        """The overlap of a replica with itself for every overlap, also those that vanish by symmetry; None where it is 1."""
+        known = {**self.ansatz.names(), **self.ansatz.zero_names()}
+        return {name: self.ansatz.norm(key[1]) for key, name in known.items()}
 
     def parameter_names(self) -> list[str]:
         """Names of the parameters, in the order of rows: load, margins, multiplicities, overlap and distance."""
@@ -145,6 +173,12 @@ class Setting:
                 raise InputError(f"{name} = {values[name]:g} must be positive.")
             if name not in self.ansatz.extremised and values[name] < 1.0:
                 raise InputError(f"{name} = {values[name]:g} counts replicas: it must be at least 1.")
+
+
+@lru_cache(maxsize=64)
+def _shipped(model: str, ansatz: str) -> Setting:
+    """The setting of a model and an ansatz that ship, by name; those in a file may change, and are read again."""
+    return Setting.of((zoo.model(model), zoo.ansatz(ansatz)))
 
 
 @lru_cache(maxsize=64)

@@ -174,28 +174,32 @@ def solve_point(
     problem = problem_of(setting, values, reference)
     if (answer := _beyond_limit(setting, problem, values, tolerance)) is not None:
         return answer
-    attempt = None
     if start is not None:
         attempt = _from_start(problem, start, setting.rule, tolerance)
-        attempt = None if attempt is None or _spurious(problem, attempt) else attempt
-    if attempt is None or not _acceptable(attempt):
-        attempt = cold_start(problem, setting.rule, tolerance)
+        if attempt is not None and (state := _sound(problem, attempt)) is not None:
+            return finished(setting, problem, values, reference, state, attempt.iterations, tolerance)
+    attempt = cold_start(problem, setting.rule, tolerance)
     if not _acceptable(attempt) and setting.ansatz.multiplicities:
         attempt = _with_growing_multiplicity(setting, values, attempt, tolerance)
     elif not _acceptable(attempt) and setting.ansatz.imposed:
         return _along_branch(setting, values, reference, attempt, tolerance)
     if not _acceptable(attempt) and problem.unknown == problem.pivots:
         attempt = _away_from_zero(problem, attempt, setting.rule, tolerance)
-    if not _acceptable(attempt) or _spurious(problem, attempt):
+    if _sound(problem, attempt) is None:
         attempt = _with_growing_load(setting, values, reference, attempt, tolerance)
-    if not _acceptable(attempt) or _spurious(problem, attempt) or attempt.state is None:
+    if (state := _sound(problem, attempt)) is None:
         return beyond_fold(setting, values, tolerance) or not_converged(setting, values, attempt, tolerance)
-    return finished(setting, problem, values, reference, attempt.state, attempt.iterations, tolerance)
+    return finished(setting, problem, values, reference, state, attempt.iterations, tolerance)
 
 
 def _acceptable(attempt: Attempt) -> bool:
     """Converged, and not past a fold."""
     return attempt.converged and attempt.state is not None and attempt.state.orientation >= 0
+
+
+def _sound(problem: Problem, attempt: Attempt) -> State | None:
+    """The state of a solution on the physical branch, None if there is none."""
+    return attempt.state if _acceptable(attempt) and not _spurious(problem, attempt) else None
 
 
 def _spurious(problem: Problem, attempt: Attempt) -> bool:
@@ -207,9 +211,7 @@ def _from_start(
     problem: Problem, start: SaddlePoint | Mapping[str, float], rule: Rule, tolerance: float
 ) -> Attempt | None:
     known = dict(start.order_parameters if isinstance(start, SaddlePoint) else start)
-    names = {*problem.active, *(conjugate(k) for k in problem.active), *problem.given}
-    zero = problem.meta["zero"]
-    names |= {*zero, *(conjugate(k) for k in zero)}
+    names = problem.shape.order_parameters
     if unknown := [name for name in known if name not in names]:
         raise InputError(f"start has no order parameter {unknown[0]!r} here; they are {', '.join(sorted(names))}.")
     if bad := [name for name, value in known.items() if not math.isfinite(value)]:
