@@ -51,7 +51,7 @@ def entropies(problem: Problem, state: State, rule: Rule) -> Entropies:
 
 
 def improved(problem: Problem, state: State, rule: Rule) -> State | None:
-    """The state after one step by a finer rule, with the Jacobian of the state, which is that of Newton's method but for it."""
+    """The state after one step of Newton's method by a finer rule, with the Jacobian of the state itself."""
     here = problem.state(state.coordinates, rule, jacobian=False)
     if here is None or not math.isfinite(here.residual):
         return None
