@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from saddle.diagrams import Diagram, diagram
     from saddle.event_lines import EventLine, follow_event
     from saddle.following import Branch, follow, load_branch
-    from saddle.landmarks import Landmark, thresholds
+    from saddle.landmark import Landmark
+    from saddle.landmarks import thresholds
     from saddle.learning import generalization
     from saddle.reports import entropy_curve, franz_parisi
     from saddle.results import Iteration, SaddlePoint, Status, Threshold
@@ -33,7 +34,7 @@ _HOME = {
     "Branch": "following",
     "Diagram": "diagrams",
     "EventLine": "event_lines",
-    "Landmark": "landmarks",
+    "Landmark": "landmark",
     "diagram": "diagrams",
     "follow": "following",
     "follow_event": "event_lines",

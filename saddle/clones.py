@@ -39,8 +39,8 @@ _EPS = float(np.finfo(float).eps)
 _MIDDLE, _SMALLEST, _LARGEST, _RATIO = 0.02, 1e-6, 0.4999, 1.3
 """Distances between clones that are scanned for the smallest load: from the middle outwards, by a factor."""
 _MOST_STEPS = 40
-_FEWEST = 2
-"""Clones that have a mutual overlap."""
+_FEWEST, _USUAL, _MOST_CLONES = 2, (3, 4, 5), 40
+"""Clones that have a mutual overlap; numbers that usually bracket the smallest load; how many are tried."""
 _ROOT = 1e-11
 """Tolerance of the root in the logarithm of the distance."""
 
@@ -85,18 +85,44 @@ def ogp(
     ----------
     Gamarnik, PNAS 118, e2108492118 (2021), on overlap gaps; replica-symmetric values of several models: arXiv 2607.27000.
     """
-    setting = Setting.of((model, _ANSATZ))
-    if not setting.model.weights.discrete:
-        raise InputError(
-            f"The weights of {setting.model.name} are continuous: their entropy is that of a volume, and its zero does not "
-            "say where solutions end; ask for discrete weights."
-        )
+    setting = _discrete(model)
     margins, numbers = as_numbers("kappa", kappa), _clone_numbers(clones)
     steps = Steps(journal, progress)
     for row in places({"kappa": margins, "clones": numbers}):
         steps.at(row, _onset, setting, row["kappa"], row["clones"], tolerance)
     points = steps.points
     return Curve(tuple(points), top=_smallest(points) if len(margins) == 1 and len(points) > 1 else None)
+
+
+def smallest_onset(model: Model | str, kappa: float, tolerance: float = DEFAULT_TOLERANCE) -> Threshold:
+    """Return the smallest load over all numbers of clones at which they open an overlap gap.
+
+    Numbers are added on either side of the best one until both of its neighbours lie higher.
+
+    Raises
+    ------
+    InputError
+        For continuous weights, whose entropy has no zero of its own.
+    """
+    setting = _discrete(model)
+    known = {m: _onset(setting, kappa, m, tolerance) for m in _USUAL}
+    while True:
+        best = min(known, key=lambda m: known[m].value if known[m].converged else math.inf)
+        missing = [m for m in (best - 1, best + 1) if m >= _FEWEST and m not in known]
+        if not missing or len(known) > _MOST_CLONES or not known[best].converged:
+            return _smallest([known[m] for m in sorted(known)])
+        known |= {m: _onset(setting, kappa, m, tolerance) for m in missing}
+
+
+def _discrete(model: Model | str) -> Setting:
+    """The setting of a model whose solutions can be counted."""
+    setting = Setting.of((model, _ANSATZ))
+    if not setting.model.weights.discrete:
+        raise InputError(
+            f"The weights of {setting.model.name} are continuous: their entropy is that of a volume, and its zero does not "
+            "say where solutions end; ask for discrete weights."
+        )
+    return setting
 
 
 def _clone_numbers(clones: Any) -> list[int]:
@@ -285,4 +311,5 @@ def _smallest(points: list[Threshold]) -> Threshold:
     missing = "no number of clones has a value" if best is None else f"{' and '.join(f'{m:g}' for m in needed)} is missing"
     reason = f"The smallest load over the numbers of clones is not bracketed by those asked for: {missing}."
     empty = replace(points[0], value=math.nan, error=math.nan, order_parameters={}, observables={})
-    return replace(empty, status=Status.ABSENT, message=reason)
+    failed = best is None or any(point.parameters["clones"] in needed for point in points)
+    return replace(empty, status=Status.NOT_CONVERGED if failed else Status.ABSENT, message=reason)

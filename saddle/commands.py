@@ -81,7 +81,9 @@ def report(
 def count(args: argparse.Namespace) -> int:
     """How many points a parsed command asks for."""
     if args.command == "thresholds":
-        return len(args.only or "abc")
+        from saddle.landmarks import names
+
+        return len(names(model_of(args), None if args.alpha is None else args.alpha[0], args.y, args.only))
     rows = product(**_ranges(args))
     if args.command == "generalization":  # two branches where there is no margin
         return sum(2 if row["kappa"] == 0 else 1 for row in rows)

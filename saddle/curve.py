@@ -63,10 +63,11 @@ class Curve:
     def rows(self) -> tuple[dict[str, object], ...]:
         """One dict a point, as in the JSON document: parameters, result, ``order_parameters`` nested, status.
 
-        Where points of several ansatze stand together, each row says first which one is its.
+        Where points of several ansatze stand together, each row says first which one is its, unless it has a name.
         """
         several = len({point.ansatz for point in self.points}) > 1
-        return tuple(({"ansatz": point.ansatz} if several else {}) | point.row() for point in self.points)
+        rows = ((point.ansatz, point.row()) for point in self.points)
+        return tuple(({"ansatz": ansatz} if several and "name" not in row else {}) | row for ansatz, row in rows)
 
     @cached_property
     def flat_rows(self) -> tuple[dict[str, object], ...]:

@@ -17,9 +17,11 @@ from replica.errors import InputError
 from replica.model import Model
 from saddle.capacities import max_margin
 from saddle.curve import Curve
-from saddle.flat_minima import ENTROPY, SLOPE, NotFound, Quantity, Touch, polish, touch_near
+from saddle.flat_minima import ENTROPY, SLOPE, NotFound, NoTouch, Quantity, Touch, polish, touch_near
+from saddle.flat_thresholds import as_margin, log_excess, margin_landscape, margin_touch
 from saddle.journal import Journal, Steps
-from saddle.landmarks import Landmark, as_margin, margin_landscape, margin_touch, thresholds
+from saddle.landmark import Landmark
+from saddle.landmarks import thresholds
 from saddle.reports import as_numbers as numbers
 from saddle.results import Status, Threshold
 from saddle.setting import Setting
@@ -185,14 +187,14 @@ class Line:
                 found[load] = self._reach(load, known) if known else self._afresh(load, known)
             except NotFound as reason:
                 found[load] = f"not converged at this load: {reason}"
-        return {load: as_margin(at, self.kappa) if isinstance(at, Touch) else at for load, at in found.items()}
+        return {load: as_margin(self.setting, at, self.kappa) if isinstance(at, Touch) else at for load, at in found.items()}
 
     def _end(self, end: Landmark) -> Touch:
         margin = float(end.observables["reference_kappa"])  # type: ignore[arg-type]
         distance = float(end.where["distance"])  # type: ignore[arg-type]
         seed = margin_landscape(self.setting, end.value, self.kappa, self.tolerance)
-        point = seed.point(math.log(margin - self.kappa), distance)
-        return Touch(math.log(margin - self.kappa), 0.0, distance, point)
+        excess = log_excess(self.setting, margin, self.kappa)
+        return Touch(excess, 0.0, distance, seed.point(excess, distance))
 
     def _reach(self, load: float, known: list[tuple[float, Touch]]) -> Touch:
         """Continue from the last known point to a load, in steps that shrink where the corrector fails."""
@@ -225,11 +227,12 @@ class Line:
         from saddle.capacities import maximal_margin
 
         largest = maximal_margin(self.setting.model, load, self.tolerance)
-        touch = margin_touch(self.setting, self.quantity, load, self.kappa, largest, self.tolerance)
-        if touch is None:
-            raise NotFound("the line was lost")
-        excess = touch.parameter - self.kappa
-        known.append((load, Touch(math.log(excess), touch.error / excess, touch.distance, touch.point)))
+        try:
+            touch = margin_touch(self.setting, self.quantity, load, self.kappa, largest, self.tolerance)
+        except NoTouch as reason:
+            raise NotFound(f"the line was lost: {reason}") from reason
+        excess = log_excess(self.setting, touch.parameter, self.kappa)
+        known.append((load, Touch(excess, touch.error * math.exp(-excess), touch.distance, touch.point)))
         return known[-1][1]
 
 

@@ -14,7 +14,7 @@ solution; a lower valley found there replaces it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from saddle.newton import newton
@@ -64,6 +64,10 @@ class NotFound(Exception):
     """A threshold that could not be computed, with a sentence."""
 
 
+class NoTouch(Exception):
+    """A threshold that does not exist, with a sentence."""
+
+
 @dataclass
 class Landscape:
     """Franz-Parisi profiles along one moving parameter.
@@ -81,6 +85,8 @@ class Landscape:
         The typical distance, where it is known.
     smallest : float
         Distance at which a scan ends.
+    words : callable
+        A value of the moving parameter in a sentence.
     """
 
     setting: Setting
@@ -89,6 +95,7 @@ class Landscape:
     seed: SaddlePoint | None = None
     farthest: Callable[[float], float] | None = None
     smallest: float = _SMALLEST_DISTANCE
+    words: Callable[[float], str] = "at {:.6g}".format
     _points: dict[float, dict[float, SaddlePoint]] = field(default_factory=dict)
 
     def point(self, parameter: float, distance: float) -> SaddlePoint:
@@ -123,12 +130,12 @@ class Landscape:
         while slope(self.point(parameter, high)) >= 0.0:
             high = 0.5 * (high + 0.5)
             if high > 0.4999:
-                raise NotFound("The profile has no maximum below distance 1/2.")
+                raise NotFound("the profile has no maximum below distance 1/2.")
         low = high
         while not slope(self.point(parameter, low)) > 0.0:
             low /= _RATIO
             if low < _SMALLEST_DISTANCE:
-                raise NotFound("The profile has no maximum.")
+                raise NotFound("the profile has no maximum.")
         return _root(lambda u: slope(self.point(parameter, math.exp(u))), low, high, xtol=1e-8)
 
     def scan(self, parameter: float) -> list[SaddlePoint]:
@@ -182,12 +189,12 @@ class Landscape:
             there = quantity.derivative(self, parameter, math.exp(u + _STENCIL))
             curvature = (there - here) / _STENCIL
             if not curvature > 0.0:
-                raise NotFound("The valley has no bottom next to the last one.")
+                raise NotFound("the valley has no bottom next to the last one.")
             step = max(-0.3, min(0.3, -here / curvature))
             u += step
             if abs(step) < 1e-7:
                 return self._valley(parameter, quantity, math.exp(u))
-        raise NotFound("The bottom of a valley was not found.")
+        raise NotFound("the bottom of a valley was not found.")
 
     def gradient(self, parameter: float, quantity: Quantity, distance: float) -> float:
         """The derivative of the quantity in the moving parameter at fixed distance."""
@@ -232,19 +239,23 @@ ENTROPY = Quantity("entropy", lambda p: p.free_entropy, _entropy_derivative, lam
 SLOPE = Quantity("slope", slope, _slope_derivative, _slope_error)
 
 
-def first_touch(land: Landscape, quantity: Quantity, good: float, bad: float) -> Touch | None:
+def first_touch(land: Landscape, quantity: Quantity, good: float | Sequence[float], bad: float) -> Touch:
     """Return where, from ``good`` to ``bad``, a valley of the quantity first touches zero.
 
-    None if it is already below zero at ``good``.
+    Of several values of ``good``, the first at which no valley is below zero.
 
     Raises
     ------
+    NoTouch
+        If a valley is below zero at every ``good``.
     NotFound
         If it could not be computed, or if nothing touches zero up to ``bad``.
     """
-    if _depth(land, good, quantity) < 0.0:
-        return None
-    return touch_near(land, quantity, *_bracket(land, quantity, good, bad))
+    for first in [good] if isinstance(good, float) else good:
+        if _depth(land, first, quantity) >= 0.0:
+            return touch_near(land, quantity, *_bracket(land, quantity, first, bad))
+        bad = first
+    raise NoTouch(f"the {quantity.name} of the profile is negative somewhere, or has no saddle, already {land.words(bad)}.")
 
 
 def touch_near(land: Landscape, quantity: Quantity, parameter: float, distance: float) -> Touch:
@@ -262,7 +273,7 @@ def touch_near(land: Landscape, quantity: Quantity, parameter: float, distance: 
         if not lower:
             return touch
         start = (touch.parameter, lower[0].distance)
-    raise NotFound(f"Several valleys of the {quantity.name} touch zero together.")
+    raise NotFound(f"several valleys of the {quantity.name} touch zero together.")
 
 
 def _same(valley: Valley, touch: Touch) -> bool:
@@ -278,10 +289,12 @@ def _bracket(land: Landscape, quantity: Quantity, good: float, bad: float) -> tu
     steps, last = max(8, math.ceil(abs(bad - good) / _LONGEST_STEP)), good
     for i in range(1, steps + 1):
         trial = good + (bad - good) * i / steps
-        if i == steps or _depth(land, trial, quantity) < 0.0:
+        if _depth(land, trial, quantity) < 0.0:
             bad = trial
             break
         last = trial
+    else:
+        raise NotFound(f"no valley of the {quantity.name} reaches zero up to the end of the search, {land.words(bad)}.")
     good = last
     for _ in range(_MOST_STEPS):
         middle = 0.5 * (good + bad)
@@ -292,7 +305,7 @@ def _bracket(land: Landscape, quantity: Quantity, good: float, bad: float) -> tu
             good = middle
         if valleys and math.isfinite(valleys[0].depth) and abs(bad - good) < _CLOSE:
             return middle, valleys[0].distance
-    raise NotFound(f"No valley of the {quantity.name} was found that touches zero.")
+    raise NotFound(f"no valley of the {quantity.name} was found that touches zero.")
 
 
 def polish(land: Landscape, quantity: Quantity, parameter: float, distance: float) -> Touch:
@@ -306,7 +319,7 @@ def polish(land: Landscape, quantity: Quantity, parameter: float, distance: floa
     for _ in range(_MOST_STEPS):
         valley = land.nearby(parameter, quantity, distance)
         if valley.point is None or not math.isfinite(valley.depth):
-            raise NotFound("The valley is lost: there is no saddle at its bottom.")
+            raise NotFound("the valley is lost: there is no saddle at its bottom.")
         distance = valley.distance
         gradient = land.gradient(parameter, quantity, distance)
         step = -valley.depth / gradient
@@ -314,7 +327,7 @@ def polish(land: Landscape, quantity: Quantity, parameter: float, distance: floa
         if abs(step) <= max(noise, 1e-14):
             return Touch(parameter, noise + abs(step) + 1e-13, distance, valley.point)
         parameter += max(-_CLOSE, min(_CLOSE, step))
-    raise NotFound(f"The zero of the {quantity.name} was not reached in {_MOST_STEPS} steps.")
+    raise NotFound(f"the zero of the {quantity.name} was not reached in {_MOST_STEPS} steps.")
 
 
 def _root(function: Callable[[float], float], low: float, high: float, xtol: float) -> float:

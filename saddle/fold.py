@@ -22,18 +22,25 @@ from saddle.quadrature import Rule
 ProblemAt = Callable[[float], Problem]
 
 _EPS = float(np.finfo(float).eps)
-_STEP, _SHORTEST, _FARTHEST = 0.25, 1e-4, 25.0
+_STEP, _LONGEST, _SHORTEST, _FARTHEST = 0.25, 0.5, 1e-4, 25.0
+_ON_THE_WAY, _LOOSE, _ROOT = 1e-5, 1e-9, 3e-7
+"""Residuals on the way to a fold and next to it; tolerance of its coordinate, in which the load is stationary."""
 _MOST_STEPS, _MOST_NEWTON = 400, 30
 
 
 @dataclass(frozen=True)
 class BranchPoint:
-    """A saddle on the branch: its load, the derivative of the load along the branch, and how well it is solved."""
+    """A saddle on the branch: load, derivatives of load and coordinates along the branch, and how well it is solved."""
 
     alpha: float
     slope: float
+    tangent: Vector
     state: State
     error: float
+
+    def ahead(self, step: float) -> tuple[Vector, float]:
+        """Coordinates and load a step further along the tangent."""
+        return self.state.coordinates + step * self.tangent, self.alpha + step * self.slope
 
 
 @dataclass(frozen=True)
@@ -64,12 +71,13 @@ class LoadBranch:
 
     def __init__(self, problem_at: ProblemAt, held: str, rule: Rule) -> None:
         self.problem_at, self.rule = problem_at, rule
-        problem = problem_at(1.0)
-        self.at = problem.unknown.index(held)
-        self.others = [i for i in range(len(problem.unknown)) if i != self.at]
+        self.at = problem_at(1.0).unknown.index(held)
 
-    def solve(self, s: float, x: Vector, alpha: float, tolerance: float) -> BranchPoint | None:
-        """The saddle whose held coordinate is ``s``, by Newton from ``x`` and a load; None if it is not reached."""
+    def solve(self, s: float, x: Vector, alpha: float, tolerance: float, enough: float = 0.0) -> BranchPoint | None:
+        """The saddle whose held coordinate is ``s``, by Newton from ``x`` and a load; None if it is not reached.
+
+        Steps are taken as long as they reduce the residual, or until it is ``enough``.
+        """
         x = np.array(x, dtype=float)
         x[self.at] = s
         best: tuple[float, BranchPoint] | None = None
@@ -78,25 +86,29 @@ class LoadBranch:
             state = problem.state(x, self.rule)
             if state is None or not math.isfinite(state.residual):
                 return None
-            by_load = problem.load_derivative(state, self.rule)
-            matrix = np.column_stack([state.jacobian[:, self.others], by_load])
+            relative, matrix = state.relative, state.jacobian.copy()
+            held = matrix[:, self.at].copy()
+            matrix[:, self.at] = problem.load_derivative(state, self.rule)  # the load takes the place of what is held
             try:
                 inverse = np.linalg.inv(matrix)
             except np.linalg.LinAlgError:
                 return None
-            step = -inverse @ state.relative
-            size = float(np.max(np.abs(state.relative)))
-            slope = float(-(inverse @ state.jacobian[:, self.at])[-1])
-            noise = float(np.abs(inverse[-1]) @ np.full(len(step), state.noise + size))
+            step, along = -inverse @ relative, -inverse @ held
+            size = float(np.max(np.abs(relative)))
+            noise = float(np.abs(inverse[self.at]) @ np.full(len(step), state.noise + size))
             if best is not None and size >= best[0] and best[0] <= max(tolerance, state.noise):
                 return best[1]
-            best = (size, BranchPoint(alpha, slope, state, noise))
+            slope, along[self.at] = float(along[self.at]), 1.0
+            best = (size, BranchPoint(alpha, slope, along, state, noise))
+            if size <= enough:
+                return best[1]
             longest = float(np.max(np.abs(step)))
             if not math.isfinite(longest):
                 return None
             step *= min(1.0, 1.0 / longest) if longest > 0.0 else 1.0
-            x[self.others] += step[:-1]
-            alpha = max(alpha + float(step[-1]), 0.5 * alpha)
+            alpha = max(alpha + float(step[self.at]), 0.5 * alpha)
+            step[self.at] = 0.0
+            x += step
         return None
 
     def fold(self, start: State, alpha: float, tolerance: float) -> BranchPoint | None:
@@ -105,33 +117,35 @@ class LoadBranch:
         here = self.solve(s, start.coordinates, alpha, tolerance)
         step, count = _STEP, 0
         while here is not None and here.slope > 0.0 and s < _FARTHEST and step > _SHORTEST and count < _MOST_STEPS:
-            there = self.solve(s + step, here.state.coordinates, here.alpha + step * here.slope, tolerance)
+            there = self.solve(s + step, *here.ahead(step), tolerance, _ON_THE_WAY)
             count += 1
             if there is None or abs(there.alpha - here.alpha - step * here.slope) > 0.2 * here.alpha:
                 step /= 2
                 continue
             if there.slope <= 0.0:
                 return self._root(here, there, tolerance)
-            s, here, step = s + step, there, min(1.5 * step, _STEP)
+            s, here, step = s + step, there, min(1.5 * step, _LONGEST)
         return None
 
-    def _root(self, low: BranchPoint, high: BranchPoint, tolerance: float) -> BranchPoint:
+    def _root(self, low: BranchPoint, high: BranchPoint, tolerance: float) -> BranchPoint | None:
         """Where the derivative of the load vanishes between two saddles."""
         from scipy.optimize import brentq
 
-        found = {p.state.coordinates[self.at]: p for p in (low, high)}
+        found = {float(p.state.coordinates[self.at]): p for p in (low, high)}
 
         def slope(s: float) -> float:
-            near = min(found.values(), key=lambda p: abs(p.state.coordinates[self.at] - s))
-            point = self.solve(s, near.state.coordinates, near.alpha, tolerance)
+            if s in found:
+                return found[s].slope
+            nearest = min(found, key=lambda at: abs(at - s))
+            point = self.solve(s, *found[nearest].ahead(s - nearest), tolerance, _LOOSE)
             if point is None:
                 raise ArithmeticError("the branch was lost between two of its points")
             found[s] = point
             return point.slope
 
-        ends = [float(p.state.coordinates[self.at]) for p in (low, high)]
-        brentq(slope, *ends, xtol=1e-9, rtol=1e-14)
-        return min(found.values(), key=lambda p: abs(p.slope))
+        brentq(slope, *found, xtol=_ROOT, rtol=1e-14)
+        best = min(found, key=lambda at: abs(found[at].slope))
+        return self.solve(best, found[best].state.coordinates, found[best].alpha, tolerance)
 
 
 def fold_in_load(problem_at: ProblemAt, held: str, start: State, alpha: float, rule: Rule, tolerance: float) -> Fold | None:

@@ -18,9 +18,10 @@ from replica.ansatz import conjugate
 from replica.errors import InputError
 from replica.model import Model
 from saddle.branches import Place, places
-from saddle.capacities import zero_entropy_load
+from saddle.capacities import Line, zero_entropy_load
 from saddle.curve import Curve
 from saddle.journal import Journal, Steps
+from saddle.outcome import order_parameters
 from saddle.reports import Numbers, as_numbers
 from saddle.results import SaddlePoint, Status, Threshold
 from saddle.setting import Setting
@@ -143,34 +144,69 @@ def _perfect(student: SaddlePoint) -> SaddlePoint:
 
 def _thresholds(setting: Setting, kappa: float, tolerance: float) -> list[Row]:
     """First-order transition and spinodal at a margin."""
-    return [_first_order(setting, kappa, tolerance), _spinodal(setting, kappa, tolerance)]
+    found = [transition(name, setting.model, kappa, tolerance) for name in _TRANSITIONS]
+    return [
+        {"name": t.name, "kappa": kappa, "value": t.value, "error": t.error, "status": str(t.status), "message": t.message}
+        for t in found
+    ]
 
 
-def _row(name: str, kappa: float, value: float, error: float, status: Status, message: str) -> Row:
-    return {"name": name, "kappa": kappa, "value": value, "error": error, "status": str(status), "message": message}
+def transition(name: str, model: Model | str, kappa: float, tolerance: float = DEFAULT_TOLERANCE) -> Threshold:
+    """Return where the student's branch crosses that of its teacher (``alpha_first_order``) or ends (``alpha_spinodal``).
+
+    ``observables`` has its ``overlap`` with the teacher there.
+
+    Parameters
+    ----------
+    name : str
+        ``alpha_first_order`` or ``alpha_spinodal``.
+    model : Model or str
+        A model with a teacher.
+    kappa : float
+        Margin of the student.
+    tolerance : float
+        Largest undamped residual.
+    """
+    return _TRANSITIONS[name](Line(name, "kappa", "alpha", Setting.of((model, "rs")), kappa, tolerance))
 
 
-def _first_order(setting: Setting, kappa: float, tolerance: float) -> Row:
-    name = "alpha_first_order"
-    if not _teacher_is_solution({"kappa": kappa}):
+def _first_order(line: Line) -> Threshold:
+    if not _teacher_is_solution({"kappa": line.value}):
         why = "with a margin the teacher is no solution: there is no branch to cross; see capacity"
-        return _row(name, kappa, math.nan, math.nan, Status.ABSENT, f"No transition: {why}.")
-    found: Threshold = zero_entropy_load(setting, kappa, tolerance)
-    message = "The entropy of the student vanishes and crosses that of the teacher." if found.converged else found.message
-    return _row(name, kappa, found.value, found.error, found.status, message)
+        return _absent(line, f"No transition: {why}.")
+    found = zero_entropy_load(line.setting, line.value, line.tolerance)
+    if not found.converged:
+        return replace(found, name=line.name, observables={"overlap": None})
+    r = found.order_parameters[line.setting.teacher_overlap]
+    message = "The entropy of the student vanishes and crosses that of the teacher."
+    return replace(found, name=line.name, message=message, observables={"overlap": r})
 
 
-def _spinodal(setting: Setting, kappa: float, tolerance: float) -> Row:
-    name = "alpha_spinodal"
-    fold = spinodal(setting, {"alpha": 1.0, "kappa": kappa}, tolerance)
+def _spinodal(line: Line) -> Threshold:
+    setting, kappa = line.setting, line.value
+    fold = spinodal(setting, {"alpha": 1.0, "kappa": kappa}, line.tolerance)
     if fold is None:
-        return _row(name, kappa, math.nan, math.nan, Status.ABSENT, "The student's branch does not end in a fold.")
-    problem = problem_of(setting, {"alpha": fold.alpha, "kappa": kappa}, None)
-    replicons = problem.observables(fold.point.state, setting.rule)["replicons"]
+        return _absent(line, "The student's branch does not end in a fold.")
+    problem, state = problem_of(setting, {"alpha": fold.alpha, "kappa": kappa}, None), fold.point.state
+    replicons = problem.observables(state, setting.rule)["replicons"]
     if min(replicons.values()) < -_MARGINAL:
         message = f"The student's branch loses its stability (negative replicon) before it folds, at {fold.alpha:.6g}."
-        return _row(name, kappa, math.nan, math.nan, Status.ABSENT, message)
-    r = fold.point.state.overlaps[setting.teacher_overlap]
-    message = f"The student's branch ends in a fold, at r = {r:.10g}."
-    return _row(name, kappa, fold.alpha, fold.error, Status.CONVERGED, message)
+        return _absent(line, message)
+    r = state.overlaps[setting.teacher_overlap]
+    return line.result(
+        fold.alpha,
+        fold.error,
+        Status.CONVERGED,
+        f"The student's branch ends in a fold, at r = {r:.10g}.",
+        residual=state.residual,
+        quadrature_error=fold.quadrature_error,
+        order_parameters=order_parameters(problem, state),
+        observables={"overlap": r},
+    )
 
+
+def _absent(line: Line, message: str) -> Threshold:
+    return line.result(math.nan, math.nan, Status.ABSENT, message, observables={"overlap": None})
+
+
+_TRANSITIONS = {"alpha_first_order": _first_order, "alpha_spinodal": _spinodal}

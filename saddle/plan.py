@@ -79,14 +79,14 @@ def _ansatze(args: argparse.Namespace, ansatze: Iterable[Any]) -> list[tuple[Any
 
 def _threshold_units(args: argparse.Namespace) -> list[Unit]:
     """Every threshold by itself, and every number of replicas where there are several."""
-    from saddle.landmarks import offered
+    from saddle.landmarks import names, place_of
 
     fixed = {name: getattr(args, name)[0] for name in ("alpha", "kappa") if getattr(args, name) is not None}
     found = []
-    for name in offered("alpha" in fixed, bool(args.y)) if args.only is None else args.only:
-        for given in [{"y": y} for y in args.y] if name == "alpha_LE_y" else [{}]:
-            ranges = {"only": (name,), "y": tuple(given.values())}
-            found.append(Unit(None, "", ranges, ({**fixed, "name": name, **given},)))
+    for name, y in names(prepared(args)[0], fixed.get("alpha"), args.y, args.only):
+        place = place_of(fixed, name, y)
+        ranges = {"only": (name,), "y": tuple(place[k] for k in ("y",) if k in place)}
+        found.append(Unit(None, "", ranges, (place,)))
     return found
 
 
@@ -218,7 +218,7 @@ def empty_row(args: argparse.Namespace, unit: Unit, place: Place, status: Status
     known |= dict.fromkeys(("error", "residual", "quadrature_error"), math.nan)
     known |= {"order_parameters": {}, "status": status, "message": message, "tolerance": args.tolerance}
     if args.command == "thresholds":
-        from saddle.landmarks import DEFINITIONS, Landmark
+        from saddle.landmark import DEFINITIONS, Landmark
 
         name = str(place["name"])
         return Landmark(name=name, value=math.nan, definition=DEFINITIONS.get(name, ""), **known)

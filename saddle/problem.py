@@ -102,6 +102,11 @@ class State:
         return self._named(self.shape.conjugates, "conjugates")
 
     @property
+    def pairs(self) -> Vector:
+        """The pair averages of the energetic side, in the order of the overlaps."""
+        return self._section("pairs")
+
+    @property
     def energetic_pairs(self) -> dict[str, float]:
         """The pair averages of the energetic side by the name of their overlap."""
         return self._named(self.shape.active, "pairs")
@@ -160,6 +165,7 @@ class Shape:
         self.conjugates = [conjugate(k) for k in self.active]
         self.unknown = self.free + ([conjugate(k) for k in self.imposed] if self.discrete else [])
         self.index = {name: i for i, name in enumerate(self.active)}
+        self.measured = [i for i, k in enumerate(self.active) if k in self.pivots or k in self.imposed]
         self.sections: dict[str, tuple[int, int]] = {}
         end = 0
         for name, size in meta["sections"].items():
@@ -378,12 +384,15 @@ class Problem:
     def load_derivative(self, state: State, rule: Rule) -> Vector:
         """Derivative of the relative residuals in the load, which enters through the conjugates of free overlaps."""
         n, free = len(self.active), [self.shape.index[k] for k in self.free]
-        pairs = self.tied(np.array([state.energetic_pairs[k] for k in self.active]))
+        pairs = self.tied(state.pairs)
         size = 1 + n + n * (n if self.discrete else len(free))
-        weights = self.call("weights_jacobian", self.weights_arguments(state.place, state.conjugates), size, rule)
         if not self.discrete:
+            weights = self.call("weights_jacobian", self.weights_arguments(state.place, {}), size, rule)
             return pairs / (1.0 + np.abs(self.tied(weights[1 : n + 1])))
-        left = np.array([state.place.remaining.get(k, 1.0) for k in self.active])
+        conjugates = [*state.record[slice(*self.shape.sections["conjugates"])], *self._given_conjugates, *self._tail]
+        weights, left = self.call("weights_jacobian", conjugates, size, rule), np.ones(n)
+        measured = self.shape.measured
+        left[measured] = state.record[slice(*self.shape.sections["left"])][measured]
         return -(weights[n + 1 :].reshape(n, n)[:, free] @ pairs) / left
 
     def tied(self, averages: Vector) -> Vector:

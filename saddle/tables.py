@@ -87,7 +87,7 @@ def remarks(curve: Curve, limit: int = 5) -> list[str]:
         failed = [point for point in curve.points if not point.converged]
         for point in failed[:limit]:
             where = ", ".join(f"{k} = {v:.6g}" for k, v in point.parameters.items() if k not in _shared(curve))
-            lines.append(f"{where}: {point.message}")
+            lines.append(f"{where or getattr(point, 'name', 'a point')}: {point.message}")
         if len(failed) > limit:
             lines.append(f"... and {len(failed) - limit} more points without a value")
     return lines

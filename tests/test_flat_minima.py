@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
+import time
 
 import numpy as np
 import pytest
 
 import saddle
 from replica.errors import InputError
+from saddle import landmarks
+from saddle.cli import main
+from saddle.flat_minima import NotFound, NoTouch
 from saddle.landmarks import thresholds
+
+SYMMETRIC = "symmetric-binary-perceptron"
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +61,7 @@ def test_beyond_its_load_a_line_is_absent_with_a_sentence():
     mono, gap = curve.points
     assert (str(mono.status), str(gap.status)) == ("absent", "converged")
     assert math.isnan(mono.value)
-    assert "maximal margin" in mono.message
+    assert "around references of margin" in mono.message
     assert list(curve.rows[0]) == [
         "name", "value", "error", "definition", "distance", "order_parameters", "status", "message"
     ]  # fmt: skip
@@ -115,3 +122,106 @@ def test_the_slope_of_a_local_entropy_touches_zero_at_twenty_replicas():
 def test_numbers_of_replicas_are_checked():
     with pytest.raises(InputError, match="must be above 1"):
         thresholds("binary-perceptron", y=1.0)
+
+
+def test_windows_have_their_thresholds_too():
+    """A smaller window is the harder one: references lie inside, and a grid of profiles brackets both loads."""
+    found = {p.name: p for p in thresholds(SYMMETRIC, kappa=1.0, only=["alpha_LE", "alpha_gap"])}
+    assert found["alpha_LE"].value == pytest.approx(1.46401964, abs=1e-8)
+    assert found["alpha_gap"].value == pytest.approx(1.52526425, abs=1e-8)
+    for name, quantity in (("alpha_LE", "slope"), ("alpha_gap", "free_entropy")):
+        value = found[name].value
+        assert found[name].observables["reference_kappa"] < 1.0
+        lowest = [
+            saddle.franz_parisi(SYMMETRIC, value + shift, "max", 1.0, np.geomspace(1e-3, 0.4, 60))[quantity].min()
+            for shift in (-2e-3, 2e-3)
+        ]
+        assert lowest[0] > 0.0 > lowest[1]
+    margins = thresholds(SYMMETRIC, alpha=1.4, kappa=1.0)
+    gap, mono = margins.points[2].value, margins.points[1].value
+    assert margins.points[0].value < gap < mono < 1.0
+
+
+def test_clones_have_a_row_and_their_minimum_is_bracketed():
+    (point,) = thresholds(SYMMETRIC, kappa=1.0, only=["alpha_OGP"]).points
+    alone = saddle.ogp(SYMMETRIC, 1.0, [2, 3, 4, 5])
+    assert point.row()["clones"] == 4
+    assert point.value == alone.top.value == min(alone.value)
+    assert point.row()["overlap"] == pytest.approx(0.984, abs=1e-3)
+
+
+def test_a_student_has_its_own_thresholds():
+    curve = thresholds("teacher-student")
+    found = {p.name: p for p in curve.points}
+    assert list(found) == ["alpha_first_order", "alpha_spinodal", "alpha_OGP"]
+    told = {entry["name"]: entry for entry in saddle.generalization("teacher-student", 1.0).thresholds}
+    for name in ("alpha_first_order", "alpha_spinodal"):
+        assert found[name].value == told[name]["value"]
+        assert found[name].row()["overlap"] == pytest.approx(found[name].order_parameters["r"], abs=1e-12)
+    assert found["alpha_OGP"].value == pytest.approx(1.153884267, abs=1e-9)
+    assert found["alpha_OGP"].row()["clones"] == 4
+    assert "ansatz" not in curve.rows[0]
+    away = thresholds("teacher-student", kappa=0.1, only=["alpha_first_order"]).points[0]
+    assert (away.status, away.row()["overlap"]) == (saddle.Status.ABSENT, None)
+
+
+def test_a_spinodal_takes_milliseconds():
+    from saddle import solving
+    from saddle.setting import Setting
+
+    setting = Setting.of(("teacher-student", "rs"))
+    spent = []
+    for _ in range(5):
+        solving._fold_at.cache_clear()
+        before = time.process_time()
+        fold = solving.spinodal(setting, {"alpha": 1.0, "kappa": 0.0}, 1e-12)
+        spent.append(time.process_time() - before)
+    assert fold is not None
+    assert abs(fold.alpha - 1.492631818230) < 1e-9
+    assert min(spent) < 0.05  # a few milliseconds where nothing else runs
+
+
+def test_what_fails_stays_in_its_row(monkeypatch, capsys):
+    def failing(axis, name):
+        raise ZeroDivisionError("a pivot") if name == "alpha_LE" else NotFound("no valley was found.")
+
+    monkeypatch.setattr(landmarks, "by_load", failing)
+    assert main(["thresholds", "binary-perceptron", "--only", "alpha_LE,alpha_c,alpha_gap", "--json"]) == 1
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["status"] for row in rows] == ["not-converged", "converged", "not-converged"]
+    assert rows[0]["value"] is None and "a pivot" in rows[0]["message"]
+    assert rows[2]["distance"] is None and rows[2]["message"] == "Not converged: no valley was found."
+
+
+def test_what_does_not_exist_is_an_answer(capsys):
+    """Continuous weights fill a volume up to their capacity: no reference of maximal margin, no overlap gap."""
+    assert main(["thresholds", "spherical-perceptron", "--only", "alpha_c,alpha_LE,alpha_OGP", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["status"] for row in rows] == ["converged", "absent", "absent"]
+    assert rows[0]["value"] == pytest.approx(2.0)
+    assert all(row["value"] is None and row["message"].endswith(".") for row in rows[1:])
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"kappa": -1.0}, "must be positive"),
+        ({"kappa": 1.0, "alpha": -1.0}, "must be positive"),
+        ({"kappa": math.nan}, "finite"),
+    ],
+)
+def test_bad_input_is_refused_at_once(given, sentence):
+    with pytest.raises(InputError, match=sentence):
+        thresholds(SYMMETRIC, **given)
+
+
+def test_a_line_that_never_touches_is_no_answer():
+    from saddle.flat_minima import SLOPE, first_touch
+    from saddle.flat_thresholds import margin_landscape
+    from saddle.setting import Setting
+
+    land = margin_landscape(Setting.of(("binary-perceptron", "franz-parisi")), 0.7, 0.0, 1e-12)
+    with pytest.raises(NotFound, match="up to the end of the search, around references of margin"):
+        first_touch(land, SLOPE, math.log(0.12), math.log(0.115))
+    with pytest.raises(NoTouch, match="already around references of margin"):
+        first_touch(land, SLOPE, math.log(0.02), math.log(0.01))
