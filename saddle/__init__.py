@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from saddle.reports import entropy_curve, franz_parisi
     from saddle.results import Iteration, SaddlePoint, Status, Threshold
     from saddle.solving import SaddleError, solve
+    from saddle.stored import StoredSweep, load_store
     from saddle.sweeps import SweepInterrupted, sweep
 
 _HOME = {
@@ -55,6 +56,8 @@ _HOME = {
     "solve": "solving",
     "capacity": "capacities",
     "max_margin": "capacities",
+    "StoredSweep": "stored",
+    "load_store": "stored",
     "SweepInterrupted": "sweeps",
     "sweep": "sweeps",
 }
@@ -70,6 +73,7 @@ __all__ = [
     "SaddleError",
     "SaddlePoint",
     "Status",
+    "StoredSweep",
     "SweepInterrupted",
     "Threshold",
     "all_saddles",
@@ -83,6 +87,7 @@ __all__ = [
     "franz_parisi",
     "generalization",
     "load_branch",
+    "load_store",
     "local_entropy",
     "max_margin",
     "ogp",

@@ -10,10 +10,11 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from replica.errors import InputError
-from saddle.options import COMPUTING, parse
+from saddle.options import COMPUTING, parse, scheduled, without_schedule
 
 if TYPE_CHECKING:
     from saddle.curve import Curve
@@ -43,19 +44,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _compute(args: Namespace, words: list[str]) -> int:
     """Compute rows, write them wherever they are wanted and say how it went."""
     from saddle.commands import compute, count, in_order
-    from saddle.outputs import Progress, check_outputs, write_outputs
+    from saddle.outputs import Progress, check_outputs, failures, write_outputs
 
     total = count(args)
-    check_outputs(args.csv, args.plot)
+    check_outputs(args.csv, args.plot, args.store)
     progress = Progress(total)
+    told = ""
     try:
         curve = compute(args, words, progress)
-    except KeyboardInterrupt:
+        told = failures(curve) if scheduled(args) else ""
+    except KeyboardInterrupt as interrupt:
         from saddle.curve import Curve
 
-        curve = Curve(in_order(progress.points, args), command=("replica", *words), complete=False)
+        points = in_order(progress.points, args)
+        curve = getattr(interrupt, "curve", None) or Curve(points, complete=False)  # a sweep knows more than what is new
+        curve, told = replace(curve, command=("replica", *without_schedule(words))), str(interrupt)
     finally:
         progress.close()
+    if told:
+        print(f"replica: {told}", file=sys.stderr)
     _say(curve.to_json() if args.json else _readable(curve))
     write_outputs(curve, args.csv, args.plot)
     if not curve.complete:
@@ -157,12 +164,24 @@ def _recompute(args: Namespace) -> int:
     return OK if found.agrees else FAILED
 
 
+def _store(args: Namespace) -> int:
+    from saddle.outputs import check_outputs, exported
+    from saddle.stored import load_store
+
+    check_outputs(args.csv, None, args.file, args.netcdf)
+    found = load_store(args.file)
+    exported("--csv", args.csv, found.to_csv)
+    exported("--netcdf", args.netcdf, found.to_netcdf)
+    return _tell(args, found.summary(), lambda: [found.text()])
+
+
 _TELL: dict[str, Callable[[Namespace], int]] = {
     "models": _models,
     "derive": _derive,
     "check": _check,
     "published": _published,
     "recompute": _recompute,
+    "store": _store,
 }
 
 

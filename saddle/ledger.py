@@ -6,8 +6,7 @@ Rows come in any order, from an earlier run or from workers; the curve has them 
 from __future__ import annotations
 
 import argparse
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
 
@@ -16,32 +15,12 @@ from saddle.branches import Place
 from saddle.commands import prepared, report
 from saddle.curve import Curve
 from saddle.journal import Journal, Results
-from saddle.packing import kind, packed, unpacked
-from saddle.plan import Key, Statements, Unit, empty_row, grid_of, header_of, in_row_order, place_key, units_of
+from saddle.packing import kind, packed
+from saddle.plan import Key, Unit, empty_row, grid_of, header_of, in_row_order, place_key, units_of
 from saddle.results import Status
 from saddle.scheduling import Outcome
-from saddle.store import Record, Store
-
-
-class Known:
-    """What the records of a store say: rows by key, statements and refusals by branch."""
-
-    def __init__(self, records: Iterable[Record]) -> None:
-        self.rows: dict[Key, Results] = {}
-        self.finished: dict[Key, Statements] = {}
-        self.refused: dict[Key, str] = {}
-        parts: dict[Key, dict[int, Any]] = {}
-        for record in records:
-            if "result" in record:
-                found = parts.setdefault(record["key"], {})
-                found[record.get("part", 0)] = record["result"]
-                if len(found) == record.get("parts", 1):
-                    self.rows[record["key"]] = tuple(unpacked(found[i]) for i in sorted(found))
-            elif "refused" in record:
-                self.refused[record["branch"]] = record["refused"]
-            elif "branch" in record:
-                lines = (tuple(record.get(name, ())) for name in ("curves", "thresholds"))
-                self.finished[record["branch"]] = Statements(record["kind"], *lines)
+from saddle.store import Store
+from saddle.stored import Known
 
 
 class Ledger:
@@ -62,14 +41,12 @@ class Ledger:
         self.args, self._progress = args, progress
         self.model, self.ansatze = prepared(args)
         self.units = units_of(args, self.ansatze)
-        header = {**header_of(args), "grid": grid_of(args, self.ansatze)}
+        header = {**header_of(args), "grid": grid_of(args, self.ansatze, self.units)}
         self._store = None if store is None else Store(store, header)
         records = [] if self._store is None else self._store.records
         self._known = Known(records)
-        grids = [record["grid"] for record in records if "grid" in record]
-        if self._store is not None and records and header["grid"] not in grids:
+        if self._store is not None and records and header["grid"] not in self._known.grids:
             self._store.append({"grid": header["grid"]})
-        self._new: list[Any] = []
 
     def known(self, unit: Unit) -> Mapping[Key, Results]:
         """The rows of a unit that are known, by key."""
@@ -96,7 +73,6 @@ class Ledger:
         """Keep what was found at a place."""
         key = place_key(unit.name, place)
         self._known.rows[key] = results
-        self._new += results
         if self._store is not None:
             named = {"ansatz": unit.name} if unit.name else {}
             for part, result in enumerate(results):
@@ -113,13 +89,14 @@ class Ledger:
         if outcome.refused and self._known.refused.get(unit.key) != outcome.refused:
             self._known.refused[unit.key] = outcome.refused
             if self._store is not None:
-                self._store.append({"branch": unit.key, "at": dict(unit.ranges), "refused": outcome.refused})
+                self._store.append({"branch": unit.key, "keys": unit.keys, "refused": outcome.refused})
         if outcome.finished is not None and self._known.finished.get(unit.key) != outcome.finished:
             self._known.finished[unit.key] = outcome.finished
             said = outcome.finished
             if self._store is not None and (said.curves or said.thresholds or said.kind != "Curve"):
                 lines = {"curves": said.curves, "thresholds": said.thresholds}
-                self._store.append({"branch": unit.key, "kind": said.kind, **{k: v for k, v in lines.items() if v}})
+                about = {"branch": unit.key, "first": unit.keys[0], "kind": said.kind}
+                self._store.append({**about, **{name: entries for name, entries in lines.items() if entries}})
 
     def curve(self) -> Curve:
         """The rows so far in the order asked for, with what is stated of finished branches.
@@ -158,15 +135,6 @@ class Ledger:
         if self._store is None:
             return f"interrupted after {done} of {total} points; with a store (--store FILE) they would not be lost"
         return f"interrupted: {done} of {total} points are in {self._store.path}; the same command goes on from there"
-
-    def failures(self) -> str:
-        """How many of the new points failed, and why; empty where none did."""
-        failed = [point for point in self._new if not point.status.is_answer]
-        if not failed:
-            return ""
-        (reason, _), *others = Counter(point.message for point in failed).most_common()
-        more = f", and {len(others)} other reasons" if others else ""
-        return f"{len(failed)} of {len(self._new)} points failed ({reason.rstrip('.')}{more})"
 
     def close(self) -> None:
         """Close the store."""

@@ -51,6 +51,7 @@ _EXAMPLES = {
     "check": "replica check binary-perceptron --ansatz franz-parisi",
     "published": "replica published",
     "recompute": "replica recompute curve.json",
+    "store": "replica store sweep.jsonl --csv sweep.csv",
 }
 
 _SUMMARIES = {
@@ -70,6 +71,7 @@ _SUMMARIES = {
     "check": "check a derivation: gradients, finite n against brute force, reductions",
     "published": "published numbers beside ours",
     "recompute": "repeat the command of a stored JSON document and compare every row",
+    "store": "what a store of a sweep holds: rows done, failed by reason, missing; and export them",
 }
 
 
@@ -260,6 +262,13 @@ def _recompute(parser: Parser) -> None:
     _json(parser)
 
 
+def _store(parser: Parser) -> None:
+    parser.add_argument("file", metavar="FILE", help="a file that --store wrote, also while it is being written")
+    _json(parser)
+    parser.add_argument("--csv", metavar="FILE", help="write the rows to FILE, 17 digits")
+    parser.add_argument("--netcdf", metavar="FILE", help="write them as netCDF, ranges as dimensions (extra 'data')")
+
+
 _ADD: dict[str, Callable[[Parser], None]] = {
     "models": _models,
     "derive": _derive,
@@ -277,6 +286,7 @@ _ADD: dict[str, Callable[[Parser], None]] = {
     "check": _check,
     "published": _models,
     "recompute": _recompute,
+    "store": _store,
 }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,30 +16,39 @@ if TYPE_CHECKING:
     from saddle.results import Result
 
 
-def check_outputs(csv: str | None, plot: str | None) -> None:
+def check_outputs(csv: str | None, plot: str | None, store: str | None = None, netcdf: str | None = None) -> None:
     """Refuse files that cannot be written, and pictures that cannot be drawn; leaves no file behind."""
     if plot is not None:
         _check_picture(plot)
-    for option, name in (("--csv", csv), ("--plot", plot)):
-        if name is not None:
+    if netcdf is not None:
+        from saddle.extras import require
+
+        for package in ("xarray", "h5netcdf", "h5py"):
+            require(package, "data", "--netcdf")
+    named = (("--csv", csv), ("--plot", plot), ("--netcdf", netcdf), ("the store", store))
+    given = [(option, name) for option, name in named if name is not None]
+    for option, name in given:
+        if option != "the store":
             _check_writable(option, name)
-    if csv is not None and plot is not None and os.path.realpath(csv) == os.path.realpath(plot):
-        raise InputError("--csv and --plot name the same file")
+    for (option, name), (other, twin) in itertools.combinations(given, 2):
+        if os.path.realpath(name) == os.path.realpath(twin):
+            raise InputError(f"{option} and {other} name the same file")
 
 
 def write_outputs(curve: Curve, csv: str | None, plot: str | None) -> None:
     """Write the columns and the picture of ``curve`` to the files that are not None."""
-    option, name = "", ""
+    exported("--csv", csv, curve.to_csv)
+    if curve.points:
+        exported("--plot", plot, lambda path: curve.plot().figure.savefig(path))  # type: ignore[union-attr]
+
+
+def exported(option: str, path: str | None, write: Callable[[str], Any]) -> None:
+    """Write a file that an option names, nothing where it names none."""
     try:
-        if csv is not None:
-            option, name = "--csv", csv
-            curve.to_csv(csv)
-        if plot is not None and curve.points:
-            option, name = "--plot", plot
-            figure: Any = curve.plot().figure
-            figure.savefig(plot)
+        if path is not None:
+            write(path)
     except OSError as error:
-        raise InputError(f"{option} {name} cannot be written: {error.strerror or error}") from error
+        raise InputError(f"{option} {path} cannot be written: {error.strerror or error}") from error
 
 
 def _check_picture(name: str) -> None:
@@ -63,6 +74,19 @@ def _check_writable(option: str, name: str) -> None:
         raise InputError(f"{option} {name} cannot be written: {reason}") from error
 
 
+def failures(curve: Curve) -> str:
+    """How many points failed, and why; empty where none did."""
+    from saddle.stored import reasons
+
+    found = list(reasons(point.message for point in curve.points if not point.status.is_answer).items())
+    shown = "; ".join(f"{count} times: {reason.rstrip('.')}" for reason, count in found[:_REASONS])
+    more = f"; {len(found) - _REASONS} more reasons" if len(found) > _REASONS else ""
+    return f"{sum(count for _, count in found)} of {len(curve)} points failed ({shown}{more})" if found else ""
+
+
+_REASONS = 3
+
+
 class Progress:
     """Collects finished points, and counts them on standard error where that is a terminal."""
 
@@ -75,6 +99,11 @@ class Progress:
         if self._bar is not None:
             self._bar.advance(self._bar.task_ids[0])
 
+    def already(self, count: int) -> None:
+        """Count points that an earlier run finished."""
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=count)
+
     def close(self) -> None:
         """Take the count off the terminal."""
         if self._bar is not None:
@@ -84,11 +113,16 @@ class Progress:
 def _bar(total: int) -> Any:
     """A started bar of one task that vanishes when it is stopped."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TimeRemainingColumn
     from rich.progress import Progress as Bar
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:.3g}/s")
 
     bar = Bar(
-        *(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
+        *(BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()),
         console=Console(stderr=True),
         transient=True,
         redirect_stdout=False,

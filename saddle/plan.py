@@ -137,14 +137,12 @@ def _start(start: Any) -> dict[str, float]:
     return dict(start.order_parameters if isinstance(start, SaddlePoint) else start)
 
 
-def grid_of(args: argparse.Namespace, ansatze: Iterable[Any]) -> dict[str, Any]:
-    """The ranges of a sweep, those of all its ansatze."""
-    found: dict[str, Any] = {}
-    for ansatz in ansatze:
-        found |= ranges_of(args, ansatz)
-    if args.command == "thresholds" and args.only is not None:
-        found["only"] = args.only
-    return {name: list(values) for name, values in found.items()}
+def grid_of(args: argparse.Namespace, ansatze: Iterable[Any], units: Iterable[Unit]) -> list[dict[str, list[Any]]]:
+    """The grid of a sweep: products of ranges whose rows are all its places in order, with the ansatz as a range."""
+    if args.command == "thresholds":
+        return [{name: [value] for name, value in place.items()} for unit in units for place in unit.places]
+    named = [({} if given is None else {"ansatz": [ansatz.name]}, ansatz) for given, ansatz in _ansatze(args, ansatze)]
+    return [{**name, **{n: list(values) for n, values in ranges_of(args, ansatz).items()}} for name, ansatz in named]
 
 
 @lru_cache(maxsize=1)
