@@ -101,7 +101,8 @@ class StoredSweep:
     @property
     def refused(self) -> dict[Key, str]:
         """The places that the report refuses, with the reason."""
-        return {key: self.known.without[key] for key in self.asked if key in self.known.without and key not in self.known.rows}
+        without, rows = self.known.without, self.known.rows
+        return {key: without[key] for key in self.asked if key in without and key not in rows}
 
     @cached_property
     def curve(self) -> Curve:
