@@ -96,12 +96,13 @@ class Side:
         """Its logarithm per replica in the limit, before any pass."""
         return log_per_replica(self.average, self.ansatz.vanishing)
 
-    def _finish(self, expr: sp.Expr) -> sp.Expr:
+    def finished(self, expr: sp.Expr) -> sp.Expr:
+        """An expression of this side in normal form: nested Gaussians joined, deltas pinned, mirror images added."""
         return mirror(pin(canonical(merge(canonical(expr), self.nested.fields.definitions))))
 
     def free_entropy(self) -> sp.Expr:
         """The logarithm in the limit, with as few integrals as possible."""
-        return self._finish(self.log)
+        return self.finished(self.log)
 
     def limit_of(self, marks: tuple[Mark, ...] | list[Mark]) -> sp.Expr:
         """A marked average in the limit, before any pass."""
@@ -111,13 +112,13 @@ class Side:
         """The average with one pair of replicas of this overlap marked."""
         classes = [pair for pair in self.classes if pair.key == key]
         expr = self.limit_of(pair_marks(simplest_pair(classes, self.nested.leaves)))
-        return self._finish(self.nested.resolve(expr))
+        return self.finished(self.nested.resolve(expr))
 
     def replicon(self, path: tuple[int, ...]) -> sp.Expr:
         """Four marks inside one group, (aabb) - 2 (aabc) + (abcd)."""
         combination = ((1, (0, 0, 1, 1)), (-2, (0, 0, 1, 2)), (1, (0, 1, 2, 3)))
         terms = [c * self.limit_of(copies_of_group(path, labels)) for c, labels in combination]
-        found = self._finish(self.nested.resolve(gather(sp.Add(*terms))))
+        found = self.finished(self.nested.resolve(gather(sp.Add(*terms))))
         return found if found.has(Average) else sp.factor(found)
 
 

@@ -60,6 +60,10 @@ class NestedAverage:
         return self._node(self.fields.tree, (), list(marks))
 
     def _node(self, node: Node, path: Path, marks: list[Mark]) -> sp.Expr:
+        return self.over(node, self.inside(node, path, marks))
+
+    def inside(self, node: Node, path: Path, marks: Sequence[Mark] = ()) -> sp.Expr:
+        """The product of the groups of a node, before the average over its own variables."""
         powers: dict[sp.Expr, sp.Expr] = {}
         for index, (text, child) in enumerate(node.groups):
             copies: dict[int, list[Mark]] = {}
@@ -69,7 +73,10 @@ class NestedAverage:
             _multiply(powers, self._child(child, (*path, index), []), multiplicity(text) - len(copies))
             for rest in copies.values():
                 _multiply(powers, self._child(child, (*path, index), rest), sp.Integer(1))
-        body = sp.Mul(*(base**exponent for base, exponent in powers.items()))
+        return sp.Mul(*(base**exponent for base, exponent in powers.items()))
+
+    def over(self, node: Node, body: sp.Expr) -> sp.Expr:
+        """The average of a body over the variables of a node, and its sum over the values of an anchor's weight."""
         for variable in reversed(self.fields.variables[node.name]):
             body = Average(body, variable.symbol, variable.variance)
         if self.values and anchors_of(node):
@@ -94,19 +101,22 @@ class NestedAverage:
             exponent = value * mean + fields.curvature(path, leaf.species) * value**2 / 2
             return value**order * measure_polynomial(self.levels, value) / norm * sp.exp(exponent)
         field = sp.Symbol(f"{fields.label}field")
-        factor: sp.Expr
-        if fields.diagonal is None:
-            factor = self.factor(leaf, field, fields.curvature(path, leaf.species))
-        else:
-            noise = sp.Symbol(f"{fields.label}noise")
-            residual = sp.expand(fields.variance_of(leaf.species) - state.covariance(leaf.species, leaf.species))
-            factor = Average(self.factor(leaf, field + noise, sp.Integer(0)), noise, residual)
+        factor = self.smoothed(path, field)
         if leaf.anchor and factor.has(LossFunction):
             message = f"The species {leaf.species} has no noise that would smooth a loss: count errors instead."
             raise UnsupportedAnsatz(message)
         if factor.has(*SINGULAR):
             return field_derivative(factor, field, order).subs(field, mean)
         return factor.subs(field, mean) * self._log_derivatives(leaf, factor, field, mean, order)
+
+    def smoothed(self, path: Path, field: sp.Symbol) -> sp.Expr:
+        """The factor of a leaf as a function of the mean of its field, its own noise averaged; the trace over a weight."""
+        leaf, fields = self.leaves[path], self.fields
+        if fields.diagonal is None:
+            return self.factor(leaf, field, fields.curvature(path, leaf.species))
+        noise, explained = sp.Symbol(f"{fields.label}noise"), fields.at(path).covariance(leaf.species, leaf.species)
+        residual = sp.expand(fields.variance_of(leaf.species) - explained)
+        return Average(self.factor(leaf, field + noise, sp.Integer(0)), noise, residual)
 
     def _log_derivatives(
         self, leaf: Leaf, factor: sp.Expr, field: sp.Symbol, mean: sp.Expr, order: int

@@ -275,6 +275,7 @@ def _frozen(
     observables = {"internal_entropy": 0.0, "complexity": entropy}
     return SaddlePoint(
         model=setting.model.name,
+        target=(setting.model, setting.ansatz),
         ansatz=setting.ansatz.name,
         parameters=dict(values),
         order_parameters={**parameters, name: m},

@@ -255,6 +255,7 @@ class Line:
         return Threshold(
             name=self.name,
             model=self.setting.model.name,
+            target=(self.setting.model, self.setting.ansatz),
             options=dict(self.setting.model.options),
             deviation=self.setting.deviation,
             ansatz=self.setting.ansatz.name,

@@ -84,6 +84,7 @@ def cluster_point(
     observables = _observables(setting, problem, better, found)
     return SaddlePoint(
         model=setting.model.name,
+        target=(setting.model, setting.ansatz),
         options=dict(setting.model.options),
         deviation=setting.deviation,
         ansatz=setting.ansatz.name,

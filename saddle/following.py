@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path as File
 from typing import TYPE_CHECKING, Any
@@ -181,7 +181,9 @@ def load_branch(path: str | PathLike[str]) -> Branch:
 
 
 def _plain(point: SaddlePoint) -> dict[str, Any]:
-    return {**asdict(point), "status": str(point.status)}
+    stored = asdict(replace(point, target=None))
+    del stored["target"]
+    return {**stored, "status": str(point.status)}
 
 
 def _restored(stored: Mapping[str, Any]) -> SaddlePoint:

@@ -42,6 +42,7 @@ def infinite_point(
     status = Status.NEGATIVE_ENTROPY if negative else found.status
     return SaddlePoint(
         model=setting.model.name,
+        target=(setting.model, setting.ansatz),
         ansatz=setting.ansatz.name,
         parameters=dict(values),
         order_parameters=_order_parameters(problem, found),

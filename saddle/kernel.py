@@ -51,6 +51,9 @@ _SHAPING = (
     "tilts.py",
 )
 
+_READING = ("averages.py",)
+"""Modules of the derivation that no kernel depends on."""
+
 
 def cache_folder() -> Path:
     """Return the folder of compiled kernels, made if it is missing.
@@ -77,7 +80,7 @@ def _sources_digest() -> str:
     """Hash of everything besides the recipe that shapes a kernel."""
     import replica
 
-    derivation = sorted(Path(str(replica.__file__)).parent.glob("*.py"))
+    derivation = sorted(path for path in Path(str(replica.__file__)).parent.glob("*.py") if path.name not in _READING)
     generation = [Path(__file__).parent / name for name in _SHAPING]
     digest = hashlib.sha256()
     for path in (*derivation, *generation):

@@ -58,17 +58,23 @@ def render(free_entropy: FreeEntropy) -> str:
     return f"{header}{series_tables(functions)}{functions}\n\n{constants}\n{solver}\n"
 
 
-def special_source() -> str:
-    """The source of the special functions."""
-    return f"{_source_of(special)}\n{_source_of(edges)}"
+def special_source(compiled: bool = True) -> str:
+    """The source of the special functions; without what compiles them for a caller that brings its own ``_compiled``."""
+    return f"{_source_of(special, compiled)}\n{_source_of(edges, compiled)}"
 
 
-def _source_of(module: ModuleType) -> str:
+def observable_source(free_entropy: FreeEntropy, expr: sp.Expr, patterns: bool) -> str:
+    """Return plain Python with a function ``observable`` of one average, for a name space with ``_compiled`` in it."""
+    functions = Layout(free_entropy).observable(expr, patterns).source()
+    return f"{special_source(compiled=False)}\n{series_tables(functions)}{functions}"
+
+
+def _source_of(module: ModuleType, compiled: bool = True) -> str:
     """The functions of a module without docstrings, annotations and imports of ours, so that a kernel stands alone."""
     body = []
     for node in ast.parse(inspect.getsource(module)).body:
         ours = isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] in ("__future__", "saddle")
-        if ours or isinstance(node, ast.Expr):
+        if ours or isinstance(node, ast.Expr) or (not compiled and getattr(node, "name", "") == "_compiled"):
             continue
         if isinstance(node, ast.FunctionDef):
             node.returns = None
@@ -325,6 +331,11 @@ class Layout:
             *self._multiplicities(),
             *self._covariance_error(),
         ]
+
+    def observable(self, expr: sp.Expr, patterns: bool) -> KernelWriter:
+        """The function of one average, over the patterns or over the weights."""
+        parameters = self.energetic_parameters if patterns else self.weights_parameters
+        return self._writer("observable", parameters, [self._left(expr)])
 
     def _covariance_error(self) -> list[KernelWriter]:
         """For every active overlap the derivative of the covariance and a bound of its error, and that of the variance."""

@@ -58,6 +58,7 @@ def finished(
     status = Status.NEGATIVE_ENTROPY if negative else Status.CONVERGED
     return SaddlePoint(
         model=setting.model.name,
+        target=(setting.model, setting.ansatz),
         options=dict(setting.model.options),
         deviation=setting.deviation,
         ansatz=setting.ansatz.name,
@@ -200,6 +201,7 @@ def without_value(
         observables["bound"] = setting.model.weights.distance_bound(values["distance"])
     return SaddlePoint(
         model=setting.model.name,
+        target=(setting.model, setting.ansatz),
         options=dict(setting.model.options),
         deviation=setting.deviation,
         ansatz=setting.ansatz.name,

@@ -180,18 +180,9 @@ class _AtCapacity:
 
 
 def _tanh_four(kappa: float) -> tuple[float, float]:
-    r""":math:`E \tanh^4 z` with :math:`z \sim N(0, \hat q)` at capacity, to 20 digits at the solved conjugate."""
-    import sympy as sp
-
-    from replica.evaluation import evaluate
-    from replica.expr import Average
-
-    z, qhat = sp.symbols("z qhat")
-    quantity = Average(sp.tanh(z) ** 4, z, qhat)
-    value, error = _AtCapacity("qhat")(kappa)
-    places = (value - error, value, value + error)
-    low, ours, high = (float(evaluate(quantity, {"qhat": at}, digits=20)) for at in places)
-    return ours, 0.5 * abs(high - low) + 4 * _EPS * ours
+    r""":math:`E \tanh^4 z` with :math:`z \sim N(0, \hat q)` at capacity."""
+    found = _capacity(_BINARY, kappa).average("T**4")
+    return found.value, found.error
 
 
 @dataclass(frozen=True)

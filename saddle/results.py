@@ -11,7 +11,10 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from saddle.averages import Average
 
 Number = float | int | bool | str | None
 
@@ -97,6 +100,8 @@ class SaddlePoint:
     deviation : float or None
         Standard deviation of a field in the units of the margins, by which a row divides them beside each of them; None
         where it is 1 by definition.
+    target : pair or None
+        The model and the ansatz that were solved.
     """
 
     model: str
@@ -118,6 +123,7 @@ class SaddlePoint:
     kernel: str = ""
     rule: str = ""
     tolerance: float = math.nan
+    target: tuple[Any, Any] | None = field(default=None, repr=False, compare=False)
 
     @property
     def converged(self) -> bool:
@@ -149,6 +155,33 @@ class SaddlePoint:
             "status": str(self.status),
             "message": self.message,
         }
+
+    def average(self, expression: Any) -> Average:
+        r"""Return the average of an expression in the local quantities of the replicas, e.g. ``"T**4"``.
+
+        Parameters
+        ----------
+        expression : str or sympy expression
+            In ``T``, the mean of a weight given its local field (:math:`\tanh` of the field ``f`` for weights
+            :math:`\pm 1`), or in ``h``, the derivative of the logarithm of the constraint's factor in the mean ``u`` of a
+            pattern's field, and ``dh``, the derivative of that; of an anchor its weight ``w`` or its ``stability``.  A
+            species is appended where several have them (``w_ref*T_probe``), and the name of a node of the tree, called like
+            a function, is the average inside of it: ``T**2`` is :math:`E\langle T^2\rangle` under 1RSB and
+            ``state(T)**2`` is :math:`E\langle T\rangle^2`.
+
+        Returns
+        -------
+        Average
+            With ``value``, ``error`` and ``quadrature_error``.
+
+        Raises
+        ------
+        InputError
+            If the expression is not understood, or if there is no saddle here.
+        """
+        from saddle.averages import average
+
+        return average(self, expression)
 
     def explain(self) -> str:
         """What happened and what to try, in sentences."""
@@ -183,6 +216,7 @@ class Threshold:
     kernel: str = ""
     rule: str = ""
     tolerance: float = math.nan
+    target: tuple[Any, Any] | None = field(default=None, repr=False, compare=False)
 
     @property
     def converged(self) -> bool:
@@ -212,6 +246,12 @@ class Threshold:
             "status": str(self.status),
             "message": self.message,
         }
+
+    def average(self, expression: Any) -> Average:
+        """Return the average of an expression at the saddle of the threshold, see :meth:`SaddlePoint.average`."""
+        from saddle.averages import average
+
+        return average(self, expression)
 
     def explain(self) -> str:
         """What happened and what to try, in sentences."""
