@@ -59,8 +59,10 @@ class Average:
 
 def average(result: Result, expression: Any) -> Average:
     """Return the average of an expression in local quantities at a result; see :meth:`saddle.SaddlePoint.average`."""
-    if result.target is None or not result.converged:
+    if not result.converged:
         raise InputError(f"There is no saddle to average at: {result.message}")
+    if result.target is None:
+        raise InputError("A result that was read from a file does not know its model; solve the point anew.")
     setting = Setting.of(result.target)
     values = _parameters(setting, result)
     known = result.order_parameters

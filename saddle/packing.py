@@ -32,11 +32,11 @@ def kind(name: str) -> Any:
 
 
 def packed(result: Result) -> dict[str, Any]:
-    """Return a result as data that :func:`line` writes; what has its default value is left out."""
+    """Return a result as data that :func:`line` writes; what has its default value, and the model itself, is left out."""
     found: dict[str, Any] = {"kind": type(result).__name__}
     for field in fields(result):
         value = getattr(result, field.name)
-        if not (value is field.default or value == () or value == {}):
+        if field.compare and not (value is field.default or value == () or value == {}):
             found[field.name] = plain(value)
     return found
 

@@ -156,5 +156,5 @@ def test_refused_without_a_saddle() -> None:
         saddle.solve(("spherical-perceptron", "rs"), alpha=3.0).average("h")
     point = saddle.solve((BINARY, "rs"), alpha=0.5)
     assert "target" not in json.loads(saddle.Curve((point,)).to_json())["rows"][0]
-    with pytest.raises(replica.InputError):
+    with pytest.raises(replica.InputError, match="solve the point anew"):
         replace(point, target=None).average("T")
