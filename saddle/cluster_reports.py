@@ -62,7 +62,8 @@ def local_entropy(
     y : float, "inf", or an iterable of these
         Number of replicas, at least 1.
     overlap, distance : float or iterable of float
-        One of them: without ``reference`` of the replicas among each other, with it of each with the reference.
+        One of them: without ``reference`` of the replicas among each other, with it of each with the reference.  Replicas
+        farther apart than typical solutions are those of :mod:`saddle.continued`.
     reference : bool
         Whether the replicas surround a reference configuration, which need not be a solution itself.
     external_entropy : float, optional

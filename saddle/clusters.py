@@ -23,6 +23,9 @@ from saddle.setting import Setting
 _ROUNDING = 16 * float(np.finfo(float).eps)
 _FINER = 1.2
 """How much finer the steps of the refined rule are: enough to see the error of the plain one, cheap in two dimensions."""
+_MUCH_FINER = 2.0
+_SLOWLY = 2.0
+"""The same for averages that may branch, whose error falls like the step, and what their difference is multiplied by."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,13 @@ def cluster_point(
     """The result at a solved state of an ansatz with a multiplicity that stays."""
     from saddle.outcome import not_converged, order_parameters
 
-    refined = setting.rule.refined(_FINER)
+    continued = setting.variant == "continued"
+    refined = setting.rule.refined(_MUCH_FINER if continued else _FINER)
     better = improved(problem, state, refined)
     if better is None:
         return not_converged(setting, values, Attempt(state, iterations, False), tolerance)
     found = entropies(problem, better, refined)
-    quadrature = found.difference(entropies(problem, state, setting.rule))
+    quadrature = found.difference(entropies(problem, state, setting.rule)) * (_SLOWLY if continued else 1.0)
     size = max(1.0, *(problem.parameters[name] for name in setting.ansatz.multiplicities))
     error = quadrature + _ROUNDING * size * better.scale
     negative = setting.model.weights.counts and found.internal < -error

@@ -38,6 +38,7 @@ from replica.parity import even_in
 from replica.passes import absorb, has_edges, linear_arguments
 from replica.pieces import SMOOTH, Pieces
 from saddle.centres import emit_centres, emit_node
+from saddle.imaginary import emit_imaginary_node, emit_imaginary_window
 from saddle.kinks import emit_lightness, kinks_apart
 from saddle.level_source import call_levels
 from saddle.maximisers import at_maxima, emit_half_window
@@ -52,6 +53,8 @@ _GAUSSIAN_TAIL = (H, Mills, MillsExcess, LogH)
 _ISING = (TwoCosh, Log2Cosh, sp.tanh)
 _LEVELS = (Trace, LogTrace, Moment)
 _FAMILIES = {H: _GAUSSIAN_TAIL, TwoCosh: _ISING, Trace: _LEVELS, Pieces: SMOOTH}
+_NARROWEST = 0.1
+"""What a negative variance may leave of that of a kink."""
 _SHARPEST = 1e-15
 """Width in standard deviations below which a kink is a jump in double precision."""
 _STRIDES = ((8.0, 1), (3.4, 2), (1.2, 3))
@@ -116,6 +119,8 @@ class KernelWriter:
         Named subexpressions of the parameters, in order.
     outputs : sequence of sympy expressions
         What it writes into its output array, in order.
+    continued : bool
+        Averages of symbolic powers have negative variances: :mod:`saddle.imaginary`.
     """
 
     def __init__(
@@ -124,8 +129,10 @@ class KernelWriter:
         parameters: Sequence[str],
         definitions: dict[sp.Symbol, sp.Expr],
         outputs: Sequence[sp.Expr],
+        continued: bool = False,
     ) -> None:
-        self.name, self.parameters = name, list(parameters)
+        self.name, self.parameters, self.continued = name, list(parameters), continued
+        self.imaginary: set[sp.Symbol] = set()
         self.outputs = [absorb(canonical(sp.sympify(e))) for e in outputs]
         self.definitions = definitions
         self.scopes = [Scope(0)]
@@ -250,7 +257,9 @@ class KernelWriter:
         bodies = {name: average.body.xreplace({Step(z): sp.Integer(1)}) for average, name in loop.averages.items()}
         several = not loop.half and any(has_edges(body, z) for body in bodies.values())
         even = loop.even and not several
-        if loop.half:
+        if imaginary := self.continued and bool(loop.powers):
+            even = emit_imaginary_window(self, loop, tag)
+        elif loop.half:
             emit_half_window(self, loop, tag)
         elif several:
             emit_centres(self, loop, tag)
@@ -258,7 +267,9 @@ class KernelWriter:
             self._emit_window(loop, tag, even)
         inner = Scope(len(self.scopes))
         self.scopes.append(inner)
-        if loop.half:
+        if imaginary:
+            stretch = emit_imaginary_node(inner, text(z), tag)
+        elif loop.half:
             inner.add(f"down_{tag} = C[i_{tag}] - S[i_{tag}]")
             inner.add(f"{text(z)} = sd_{tag} * math.exp((i_{tag} - origin) * quarter_step - down_{tag})")
             stretch = f"{text(z)} * (1.0 + down_{tag})"
@@ -284,6 +295,7 @@ class KernelWriter:
     ) -> None:
         """The statements of a loop; ``scale`` is what the exponent is relative to, and whether the node 0 counts half."""
         inner, (below, even) = self.scopes[-1], scale
+        module, part = ("cmath", ".real") if z in self.imaginary else ("math", "")
         bodies = dict(zip(bodies, at_maxima(self, list(bodies.values())), strict=True))
         found = self._loops(bodies.values())
         stripped = {}
@@ -300,14 +312,15 @@ class KernelWriter:
             exponent_name = self._statements([exponent])[0] if powers else sp.Integer(0)
             weight = self.fresh("weight")
             shift = f" + {text(exponent_name)}" if powers else ""
-            inner.add(f"{text(weight)} = {stretch} * math.exp(-{text(z)} * {text(z)} * half_{tag}{shift}{below})")
+            inner.add(f"{text(weight)} = {stretch} * {module}.exp(-{text(z)} * {text(z)} * half_{tag}{shift}{below})")
             if even:
                 inner.add(f"if i_{tag} == origin:")
                 inner.add(f"    {text(weight)} *= 0.5")
             values = self._statements([stripped[name][1].xreplace(special) for name in names])
             for name, value in zip(names, values, strict=True):
                 factor = "" if value == 1 else f" * {text(value)}"
-                inner.add(f"{text(name)} += {text(weight)}{factor}")
+                term = f"{text(weight)}{factor}"
+                inner.add(f"{text(name)} += {f'({term}){part}' if part else term}")
 
     def _special(self, exprs: list[sp.Expr]) -> dict[sp.Expr, sp.Symbol]:
         """Emit one call per distinct argument of a special function; return the names of their values."""
@@ -469,7 +482,7 @@ class KernelWriter:
     def sharpened(self, spread: sp.Expr, power: sp.Expr) -> str:
         """The width of a kink under an inner average of a power: a power above 1 makes it sharper than its mean."""
         s, p = text(self.define(spread, "s")), text(self.define(power, "p"))
-        return f"math.sqrt(1.0 + {s}) / max(1.0, {p})"
+        return f"math.sqrt({f'max(1.0 + {s}, {_NARROWEST})' if self.continued else f'1.0 + {s}'}) / max(1.0, {p})"
 
 
 def _inner_first(item: tuple[tuple[type, sp.Tuple], set[tuple]]) -> tuple[bool, object]:

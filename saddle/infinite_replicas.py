@@ -96,8 +96,8 @@ class InfiniteProblem:
     """
 
     def __init__(self, model: Model, ansatz: Ansatz, alpha: float, constraint: Mapping[str, float]) -> None:
-        self.kernel: ModuleType = load_kernel(model, ansatz, infinite=True)
-        self.key = kernel_key(model, ansatz, infinite=True)
+        self.kernel: ModuleType = load_kernel(model, ansatz, "infinite")
+        self.key = kernel_key(model, ansatz, "infinite")
         meta = self.kernel.META
         self.model, self.ansatz, self.alpha = model, ansatz, alpha
         self.unknowns: list[str] = meta["unknowns"]

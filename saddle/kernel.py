@@ -18,13 +18,15 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from replica.errors import InputError
 
 if TYPE_CHECKING:
     from replica.ansatz import Ansatz
     from replica.model import Model
+
+Variant = Literal["", "infinite", "continued"]
 
 _SHAPING = (
     "assembly.py",
@@ -33,6 +35,7 @@ _SHAPING = (
     "conditioning.py",
     "edges.py",
     "elimination.py",
+    "imaginary.py",
     "infinite_kernel.py",
     "kernel.py",
     "kernel_source.py",
@@ -48,6 +51,7 @@ _SHAPING = (
     "scales.py",
     "special.py",
     "special_calls.py",
+    "special_complex.py",
     "tilts.py",
 )
 
@@ -91,20 +95,23 @@ def _sources_digest() -> str:
     return digest.hexdigest()
 
 
-def kernel_key(model: Model, ansatz: Ansatz, infinite: bool = False) -> str:
-    """Return the key of the kernel of a model under an ansatz (at infinite multiplicity): 16 hexadecimal digits."""
-    recipe = f"{model.recipe()}\n{ansatz!r}\n{'infinite' if infinite else ''}{_sources_digest()}"
+def kernel_key(model: Model, ansatz: Ansatz, variant: Variant = "") -> str:
+    """Return the key of the kernel of a model under an ansatz (or a variant of it): 16 hexadecimal digits."""
+    recipe = f"{model.recipe()}\n{ansatz!r}\n{variant}{_sources_digest()}"
     return hashlib.sha256(recipe.encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=64)
-def _load(key: str, folder: Path, model: Model, ansatz: Ansatz, infinite: bool) -> ModuleType:
+def _load(key: str, folder: Path, model: Model, ansatz: Ansatz, variant: Variant) -> ModuleType:
     path = folder / f"kernel_{key}.py"
     if not path.exists():
         from saddle.infinite_kernel import infinite_kernel_source
         from saddle.kernel_source import kernel_source
 
-        _write(path, (infinite_kernel_source if infinite else kernel_source)(model, ansatz))
+        if variant == "infinite":
+            _write(path, infinite_kernel_source(model, ansatz))
+        else:
+            _write(path, kernel_source(model, ansatz, continued=variant == "continued"))
     name = f"replica_saddle_kernel_{key}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
@@ -114,17 +121,18 @@ def _load(key: str, folder: Path, model: Model, ansatz: Ansatz, infinite: bool) 
     return module
 
 
-def load_kernel(model: Model, ansatz: Ansatz, infinite: bool = False) -> ModuleType:
+def load_kernel(model: Model, ansatz: Ansatz, variant: Variant = "") -> ModuleType:
     """Return the kernel module of a model under an ansatz, derived and written the first time.
 
-    ``infinite`` asks for the limit in which the multiplicity that the ansatz keeps is infinite.
+    ``infinite`` is the limit in which the multiplicity that the ansatz keeps is infinite, ``continued`` the kernel whose
+    averages of powers have negative variances.
 
     Raises
     ------
     InputError
         If the kernel folder cannot be used.
     """
-    return _load(kernel_key(model, ansatz, infinite), cache_folder(), model, ansatz, infinite)
+    return _load(kernel_key(model, ansatz, variant), cache_folder(), model, ansatz, variant)
 
 
 def _write(path: Path, text: str) -> None:

@@ -28,7 +28,7 @@ from replica.hard_limit import limit_load
 from replica.passes import log_sums
 from replica.sat_limit import SatLimit, limit_replicon, sat_limit
 from replica.teacher import nishimori
-from saddle import assembly, edges, elimination, readings, special
+from saddle import assembly, edges, elimination, readings, special, special_complex
 from saddle.codegen import KernelWriter
 from saddle.conditioning import Conditioning, series_tables
 from saddle.offsets import Shift, origins
@@ -39,18 +39,21 @@ if TYPE_CHECKING:
     from replica.model import Model
 
 
-def kernel_source(model: Model, ansatz: Ansatz) -> str:
-    """Return the Python source of the kernel module of a model under an ansatz."""
-    return render(derive(model, ansatz))
+def kernel_source(model: Model, ansatz: Ansatz, continued: bool = False) -> str:
+    """Return the Python source of the kernel module of a model under an ansatz.
+
+    ``continued`` asks for averages of powers at negative variances (:mod:`saddle.imaginary`).
+    """
+    return render(derive(model, ansatz), continued)
 
 
-def render(free_entropy: FreeEntropy) -> str:
+def render(free_entropy: FreeEntropy, continued: bool = False) -> str:
     """Return the kernel module of a derived free entropy."""
-    layout = Layout(free_entropy)
+    layout = Layout(free_entropy, continued)
     meta = pprint.pformat(layout.meta(), width=110, sort_dicts=False)
     header = (
         f'"""Quadrature kernels of {free_entropy.model.name} under {free_entropy.ansatz.name}, generated."""\n\n'
-        f"{special_source()}\n\nMETA = {meta}\n"
+        f"{special_source()}\n{_source_of(special_complex) if continued else ''}\nMETA = {meta}\n"
     )
     constants = "\n".join(f"{name} = {value!r}" for name, value in layout.constants().items())
     functions = "".join(writer.source() for writer in layout.writers())
@@ -89,8 +92,8 @@ def _source_of(module: ModuleType, compiled: bool = True) -> str:
 class Layout:
     """Parameters, unknowns and outputs of a kernel module, by name."""
 
-    def __init__(self, free_entropy: FreeEntropy) -> None:
-        self.f = free_entropy
+    def __init__(self, free_entropy: FreeEntropy, continued: bool = False) -> None:
+        self.f, self.continued = free_entropy, continued
         self.ansatz, self.discrete = free_entropy.ansatz, free_entropy.model.weights.discrete
         self.given = [name for name, _ in self.ansatz.given]
         self.active = [op.symbol for op in free_entropy.order_parameters if op.symbol not in self.given]
@@ -205,6 +208,7 @@ class Layout:
             "limit_replicon": limit_replicon(self.f) is not None,
             "sat_limit": self._sat_meta(),
             "zero": list(self.ansatz.zero_names().values()),
+            "continued": self.continued,
         }
 
     def _ceilings(self) -> dict[str, str]:
@@ -447,7 +451,7 @@ class Layout:
         outputs = [self.covariance.near_one(sp.sympify(e)) for e in outputs]
         used = self.definitions.used_by(*outputs)
         table = {symbol: expr for symbol, expr in used.items() if symbol.name not in parameters}
-        return KernelWriter(name, parameters, table, outputs)
+        return KernelWriter(name, parameters, table, outputs, self.continued)
 
 
 def _starts(sizes: Mapping[str, int], first: int) -> dict[str, int]:

@@ -230,9 +230,18 @@ class Problem:
         shape = self.shape
         values = [self.parameters[k] + sum(self._given_shares(k)) for k in self.imposed]
         if not shape.norms:
-            return [*values, *(1.0 - value for value in values)]
+            return [*values, *(self._room(value) for value in values)]
         shares = np.array([[0.5 * shape.imposed_norms[k].count(norm) for norm in shape.norms] for k in self.imposed])
         return [*values, *(-self.parameters[k] for k in self.imposed), *shares.ravel(), *self._ties(shares).ravel()]
+
+    def _room(self, imposed: float) -> float:
+        """What an imposed overlap keeps from those above it: up to itself, or up to where the overlap matrix is positive.
+
+        With ``y`` replicas in a cluster that are farther apart than those of different clusters, its lowest eigenvalue is
+        :math:`1 - q_1 + y (q_1 - q_0)`.
+        """
+        room = 1.0 - imposed
+        return room * (1.0 - 1.0 / self._tail[0]) if self.meta["continued"] else room
 
     def _given_shares(self, imposed: str) -> list[float]:
         return [0.5 * self.given[norm] for norm in self.shape.imposed_norms[imposed] if norm in self.given]
@@ -325,7 +334,9 @@ class Problem:
     def _beyond(self, name: str) -> float:
         """The part of what a pivot could explain that an imposed overlap further down keeps from it."""
         ceiling = self.meta["ceilings"].get(name)
-        return 0.0 if ceiling is None else (0.0 if self.shape.norms else 1.0) - self.parameters[ceiling]
+        if ceiling is None:
+            return 0.0
+        return -self.parameters[ceiling] if self.shape.norms else self._room(self.parameters[ceiling])
 
     def to_coordinates(self, values: Mapping[str, float]) -> Vector:
         """Coordinates of a set of order parameters (free overlaps, and conjugates of imposed ones).
@@ -476,25 +487,6 @@ class Problem:
         replicons = {k: 1.0 - self.alpha * values[i] * values[first + i] for i, k in enumerate(names)}
         derivatives = {k: self.alpha * value for k, value in zip(constraint, values[len(names) : first], strict=True)}
         return {"replicons": replicons, "derivatives": derivatives}
-
-    def covariance_error(self, state: State, rule: Rule) -> float:
-        r"""What the error of a covariance that is a series does to the free entropy, which is stationary otherwise.
-
-        A change of the variance is one of all covariances and, by scaling, half a relative one of the margins.
-        """
-        if not self.meta["covariance_error"]:
-            return 0.0
-        overlaps = [*(state.overlaps[k] for k in self.active), *self._given_overlaps]
-        found = self.call("covariance_error", overlaps, 2 * len(self.active) + 1, _PLAIN).tolist()
-        of_variance = found[-1]
-        total = 0.0
-        for i, k in enumerate(self.active):
-            slope, error = found[2 * i], found[2 * i + 1]
-            if slope != 0.0:
-                total += abs(self.alpha * state.energetic_pairs[k] / slope) * (error + of_variance)
-        derivatives = self.observables(state, rule)["derivatives"]
-        scaled = sum(abs(self.parameters[c] * derivative) for c, derivative in derivatives.items())
-        return total + 0.5 * scaled * of_variance / self.meta["field_variance"]
 
 
 def _logit(ratio: float) -> float:

@@ -19,7 +19,7 @@ from replica.errors import InputError
 from replica.model import Model
 from replica.teacher import teacher_overlap
 from replica.user_files import is_file_name
-from saddle.kernel import kernel_key, load_kernel
+from saddle.kernel import Variant, kernel_key, load_kernel
 from saddle.quadrature import Rule
 
 
@@ -29,6 +29,7 @@ class Setting:
 
     model: Model
     ansatz: Ansatz
+    variant: Variant = ""
 
     @classmethod
     def of(cls, target: Any) -> Setting:
@@ -56,12 +57,17 @@ class Setting:
     @cached_property
     def kernel(self) -> ModuleType:
         """The compiled kernel module."""
-        return load_kernel(self.model, self.ansatz)
+        return load_kernel(self.model, self.ansatz, self.variant)
 
     @cached_property
     def key(self) -> str:
         """Key of the kernel."""
-        return kernel_key(self.model, self.ansatz)
+        return kernel_key(self.model, self.ansatz, self.variant)
+
+    @cached_property
+    def continued(self) -> Setting:
+        """The same with averages of powers at negative variances."""
+        return replace(self, variant="continued")
 
     @cached_property
     def deviation(self) -> float | None:

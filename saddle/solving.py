@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from replica.ansatz import conjugate
-from replica.errors import InputError
+from replica.errors import InputError, UnsupportedAnsatz
 from saddle.branch import SMALLEST_DISTANCE, Side, approach
 from saddle.broken import broken_point
+from saddle.continued import continued_attempt, continues
 from saddle.fold import Fold, fold_in_load
 from saddle.growing import Reached, follow_multiplicity
 from saddle.infinite_point import infinite_point, is_infinite
@@ -174,6 +175,8 @@ def solve_point(
     problem = problem_of(setting, values, reference)
     if (answer := _beyond_limit(setting, problem, values, tolerance)) is not None:
         return answer
+    if start is not None and (point := _continued_from(setting, values, start, tolerance)) is not None:
+        return point
     if start is not None:
         attempt = _from_start(problem, start, setting.rule, tolerance)
         if attempt is not None and (state := _sound(problem, attempt)) is not None:
@@ -181,6 +184,8 @@ def solve_point(
     attempt = cold_start(problem, setting.rule, tolerance)
     if not _acceptable(attempt) and setting.ansatz.multiplicities:
         attempt = _with_growing_multiplicity(setting, values, attempt, tolerance)
+        if not _acceptable(attempt) and (point := _continued(setting, values, tolerance)) is not None:
+            return point
     elif not _acceptable(attempt) and setting.ansatz.imposed:
         return _along_branch(setting, values, reference, attempt, tolerance)
     if not _acceptable(attempt) and problem.unknown == problem.pivots:
@@ -190,6 +195,41 @@ def solve_point(
     if (state := _sound(problem, attempt)) is None:
         return beyond_fold(setting, values, tolerance) or not_converged(setting, values, attempt, tolerance)
     return finished(setting, problem, values, reference, state, attempt.iterations, tolerance)
+
+
+def _continued(setting: Setting, values: Mapping[str, float], tolerance: float) -> SaddlePoint | None:
+    """The answer at an imposed overlap below the replica-symmetric one, None above it."""
+    if not continues(setting):
+        return None
+    symmetric = Setting.of((setting.model, "rs"))
+    typical = _reference_point(symmetric, tuple((name, values[name]) for name in symmetric.parameter_names()), tolerance)
+    try:
+        found = continued_attempt(setting.continued, values, typical, tolerance)
+    except UnsupportedAnsatz as error:
+        return without_value(setting, values, Status.NOT_CONVERGED, f"Not converged: {error}", (), tolerance)
+    if found is None:
+        return None
+    problem, attempt = found
+    if attempt.state is None:
+        return not_converged(setting, values, attempt, tolerance)
+    return finished(setting.continued, problem, values, None, attempt.state, attempt.iterations, tolerance)
+
+
+def _continued_from(
+    setting: Setting, values: Mapping[str, float], start: SaddlePoint | Mapping[str, float], tolerance: float
+) -> SaddlePoint | None:
+    """The answer from a start whose clusters are closer to each other than their replicas, if it leads there."""
+    known = start.order_parameters if isinstance(start, SaddlePoint) else start
+    if not continues(setting):
+        return None
+    ((outer, inner),) = setting.kernel.META["ceilings"].items()
+    if not known.get(outer, 0.0) > known.get(inner, 1.0):
+        return None
+    problem = problem_of(setting.continued, values, None)
+    attempt = _from_start(problem, start, setting.rule, tolerance)
+    if attempt is None or not _acceptable(attempt) or attempt.state is None:
+        return None
+    return finished(setting.continued, problem, values, None, attempt.state, attempt.iterations, tolerance)
 
 
 def _acceptable(attempt: Attempt) -> bool:

@@ -25,6 +25,8 @@ def call_special(writer: KernelWriter, place: sp.Tuple, value: sp.Expr, used: se
         routine = "log_h_mills_excess" if logarithm else "mills_and_excess"
         functions = [(LogH(argument), "logh"), *mills] if logarithm else mills
     names = {function: writer.fresh(hint) for function, hint in functions}
+    if argument.free_symbols & writer.imaginary:
+        routine = f"complex_{routine}"
     scope.add(f"{', '.join(map(text, names.values()))} = {routine}({text(value)})")
     scope.symbols.update(names.values())
     scope.special[place] = dict(names)

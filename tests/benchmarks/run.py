@@ -30,6 +30,7 @@ from saddle.setting import Setting
 from saddle.solving import problem_of, reference_point
 
 RS, FRANZ_PARISI = ("binary-perceptron", "rs"), ("binary-perceptron", "franz-parisi")
+LOCAL_ENTROPY, BROKEN = ("binary-perceptron", "local-entropy"), ("spherical-perceptron", "1rsb")
 _COMMAND = "import sys; from saddle.cli import main; sys.exit(main(sys.argv[1:]))"
 _NEIGHBOUR = 1.01
 """Distance of the start relative to that of the point: one step of a profile of a few hundred points."""
@@ -102,6 +103,33 @@ def franz_parisi_rows(quick: bool) -> Iterator[Row]:
         yield Row(f"{name}: times slower than a bare loop", seconds / bare, 3.0, False, "", compared)
 
 
+def cluster_rows(quick: bool) -> Iterator[Row]:
+    """Twenty real replicas, and one step of symmetry breaking, from a neighbour, with their error estimates."""
+    replicas: dict[str, float] = {"alpha": 0.6, "kappa": 0.0, "y": 20.0}
+    broken: dict[str, float] = {"kappa": -1.0, "m": 0.3}
+    cases = (
+        ("local entropy, y = 20", LOCAL_ENTROPY, replicas, ("overlap", 0.9), scipy_counterpart.local_entropy_point),
+        ("1RSB point", BROKEN, broken, ("alpha", 9.0), scipy_counterpart.broken_point),
+    )
+    for name, ansatz, fixed, (moved, value), counterpart in cases:
+        start = saddle.solve(ansatz, **fixed, **{moved: value / _NEIGHBOUR}).order_parameters
+        start = {key: number for key, number in start.items() if key not in fixed}
+
+        def ours() -> Any:
+            return saddle.solve(ansatz, start=start, **fixed, **{moved: value})  # noqa: B023
+
+        def theirs() -> Any:
+            return counterpart(start=start, **fixed, **{moved: value})  # noqa: B023
+
+        point = ours()
+        seconds, reference = median_time(ours, 5 if quick else 15, 20), median_time(theirs, 1)
+        bare, steps = bare_loop(point)
+        compared = f"{seconds * 1e3:.2f} ms against {reference:.2f} s, error {point.error:.0e}"
+        yield Row(f"{name}: times faster than scipy", reference / seconds, 100.0, True, "", compared)
+        compared = f"{seconds * 1e3:.2f} ms against {bare * 1e3:.2f} ms, {steps} Newton steps"
+        yield Row(f"{name}: times slower than a bare loop", seconds / bare, 3.0, False, "", compared)
+
+
 def bare_loop(point: saddle.SaddlePoint) -> tuple[float, int]:
     """Return the seconds that the kernels alone take, phi, F and J once per Newton step of the point, and the steps."""
     setting = Setting.of((point.model, point.ansatz))
@@ -159,6 +187,7 @@ def all_rows(quick: bool) -> Iterator[Row]:
     """Every row, as soon as it is measured."""
     yield from franz_parisi_rows(quick)
     yield from rs_rows(quick)
+    yield from cluster_rows(quick)
     yield profile_row(quick)
     yield from process_rows(quick)
 

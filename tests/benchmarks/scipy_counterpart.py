@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from scipy.integrate import quad
-from scipy.optimize import root
+from scipy.optimize import minimize_scalar, root
 from scipy.special import erfcx, log_ndtr
 
 ACCURACY = 1e-8
@@ -219,3 +220,153 @@ def franz_parisi_point(
     phi = -qhat * (1 - q) / 2 - p * phat + t * that + entropic + alpha * energetic
     orders = {"q": q, "qhat": qhat, "t": t, "that": that, "p": p, "phat": phat, "qr": qr, "qrhat": qrhat}
     return {"free_entropy": phi, **orders}
+
+
+# ------------------------------------------------------------------------------------------------ clusters of replicas
+
+
+def _tilted(
+    log_f: Callable[[float], float],
+    functions: tuple[Callable[[float], float], ...],
+    power: float,
+    mean: float,
+    spread: float,
+    tolerance: float,
+) -> tuple[float, list[float]]:
+    """Return ln int Dz f^power(mean + spread z), and the averages of functions of the same argument under this weight."""
+
+    def exponent(z: float) -> float:
+        return -z * z / 2 + power * log_f(mean + spread * z)
+
+    far = REACH + min(power * abs(spread) * (1 + abs(mean)), power * abs(spread) + abs(mean / spread))
+    near = max(np.linspace(-far, far, 21).tolist(), key=exponent)
+    peak = float(minimize_scalar(lambda z: -exponent(z), bounds=(near - far / 10, near + far / 10), method="bounded").x)
+    top = exponent(peak)
+
+    def integral(g: Callable[[float], float]) -> float:
+        def integrand(z: float) -> float:
+            return math.exp(exponent(z) - top) / ROOT_TWO_PI * g(mean + spread * z)
+
+        ends = (peak - REACH, peak + REACH)
+        return float(quad(integrand, *ends, epsabs=tolerance, epsrel=tolerance, limit=200, points=[peak])[0])
+
+    norm = integral(lambda x: 1.0)
+    return top + math.log(norm), [integral(g) / norm for g in functions]
+
+
+class _Threshold:
+    """Averages of the constraint over clusters: fields of variance q0 outside, q1 - q0 inside."""
+
+    def __init__(self, power: float, q0: float, q1: float, kappa: float, tolerance: float) -> None:
+        self.power, self.tolerance = power, tolerance
+        self.outer, self.inner, self.width = math.sqrt(q0), math.sqrt(max(q1 - q0, 1e-12)), math.sqrt(max(1 - q1, 1e-12))
+        self.kappa = kappa
+
+    def tilted(self, z: float, *functions: Callable[[float], float]) -> tuple[float, list[float]]:
+        """The inner average at one outer field; the functions are of the argument of H."""
+        mean = (self.kappa - self.outer * z) / self.width
+        return _tilted(log_h, functions, self.power, mean, -self.inner / self.width, self.tolerance)
+
+    def average(self, f: Callable[[float], float]) -> float:
+        return gaussian_average(f, (self.kappa / self.outer,), self.tolerance)
+
+    def pairs(self) -> tuple[float, float]:
+        """E <h>^2 and E <h^2> with h = M / sqrt(1 - q1)."""
+        between = self.average(lambda z: self.tilted(z, mills)[1][0] ** 2)
+        inside = self.average(lambda z: self.tilted(z, lambda x: mills(x) ** 2)[1][0])
+        return between / self.width**2, inside / self.width**2
+
+    def logarithm(self) -> float:
+        return self.average(lambda z: self.tilted(z)[0])
+
+
+def local_entropy_point(
+    alpha: float,
+    kappa: float,
+    y: float,
+    overlap: float,
+    start: Mapping[str, float],
+    tolerance: float = ACCURACY,
+) -> dict[str, float]:
+    """Return free_entropy and the order parameters of y real replicas at an imposed mutual overlap.
+
+    Parameters
+    ----------
+    alpha, kappa, y, overlap
+        Load, margin, number of replicas, mutual overlap.
+    start
+        q0 and q1hat to begin with.
+    tolerance
+        ``epsabs`` and ``epsrel`` of each quadrature and the tolerance of the root finder.
+
+    Raises
+    ------
+    ArithmeticError
+        If the root finder does not converge.
+    """
+
+    def between(q0: float) -> float:
+        threshold = _Threshold(y, q0, overlap, kappa, tolerance)
+        return alpha * threshold.average(lambda z: threshold.tilted(z, mills)[1][0] ** 2) / threshold.width**2
+
+    def weights(q0hat: float, q1hat: float, *functions: Callable[[float], float]) -> Callable[[float], Any]:
+        outer, inner = math.sqrt(q0hat), math.sqrt(max(q1hat - q0hat, 1e-12))
+        return lambda z: _tilted(log_2cosh, functions, y, outer * z, inner, tolerance)
+
+    def equations(v: np.ndarray) -> list[float]:
+        q0, q1hat = min(max(float(v[0]), 1e-9), overlap - 1e-9), float(v[1])
+        q0hat = between(q0)
+        mean = weights(q0hat, q1hat, math.tanh)
+        square = weights(q0hat, q1hat, lambda x: math.tanh(x) ** 2)
+        return [
+            gaussian_average(lambda z: mean(z)[1][0] ** 2, (0.0,), tolerance) - v[0],
+            gaussian_average(lambda z: square(z)[1][0], (0.0,), tolerance) - overlap,
+        ]
+
+    solution = root(equations, [start["q0"], start["q1hat"]], tol=tolerance)
+    if not solution.success:
+        raise ArithmeticError(solution.message)
+    q0, q1hat = (float(x) for x in solution.x)
+    q0hat, inside = between(q0), weights(between(q0), q1hat)
+    phi = -y * (y - 1) / 2 * overlap * q1hat + y**2 / 2 * q0 * q0hat - y * q1hat / 2
+    phi += gaussian_average(lambda z: inside(z)[0], (0.0,), tolerance)
+    phi += alpha * _Threshold(y, q0, overlap, kappa, tolerance).logarithm()
+    return {"free_entropy": phi, "q0": q0, "q0hat": q0hat, "q1": overlap, "q1hat": q1hat}
+
+
+def broken_point(
+    alpha: float, kappa: float, m: float, start: Mapping[str, float], tolerance: float = ACCURACY
+) -> dict[str, float]:
+    """Return free_entropy, q0 and q1 of spherical weights with one step of symmetry breaking.
+
+    Parameters
+    ----------
+    alpha, kappa, m
+        Load, margin, Parisi parameter.
+    start
+        q0 and q1 to begin with.
+    tolerance
+        ``epsabs`` and ``epsrel`` of each quadrature and the tolerance of the root finder.
+
+    Raises
+    ------
+    ArithmeticError
+        If the root finder does not converge.
+    """
+
+    def equations(v: np.ndarray) -> list[float]:
+        q1 = min(max(float(v[1]), 1e-6), 1 - 1e-6)
+        q0 = min(max(float(v[0]), 1e-6), q1 - 1e-9)
+        rest = 1 - q1 + m * (q1 - q0)
+        between, inside = _Threshold(m, q0, q1, kappa, tolerance).pairs()
+        free = q0 / rest**2
+        return [alpha * between - free, alpha * inside - free - (q1 - q0) / (rest * (1 - q1))]
+
+    solution = root(equations, [start["q0"], start["q1"]], tol=tolerance)
+    if not solution.success:
+        raise ArithmeticError(solution.message)
+    q0, q1 = (float(x) for x in solution.x)
+    rest = 1 - q1 + m * (q1 - q0)
+    volume = (math.log(1 - q1) + math.log(rest / (1 - q1)) / m + q0 / rest) / 2
+    phi = volume + alpha / m * _Threshold(m, q0, q1, kappa, tolerance).logarithm()
+    return {"free_entropy": phi, "q0": q0, "q1": q1}
