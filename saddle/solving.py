@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from saddle.broken import broken_point
 from saddle.continued import continued_attempt, continues
 from saddle.fold import Fold, fold_in_load
 from saddle.growing import Reached, follow_multiplicity
+from saddle.imposed_fold import beyond_imposed_fold
 from saddle.infinite_point import infinite_point, is_infinite
 from saddle.newton import Attempt, FixedPoint, newton
 from saddle.outcome import finished, not_converged, without_value
@@ -190,11 +191,24 @@ def solve_point(
         return _along_branch(setting, values, reference, attempt, tolerance)
     if not _acceptable(attempt) and problem.unknown == problem.pivots:
         attempt = _away_from_zero(problem, attempt, setting.rule, tolerance)
+    if _sound(problem, attempt) is None and setting.ansatz.multiplicities:
+        if (point := beyond_imposed_fold(setting, values, partial(_from_scratch, setting, tolerance), tolerance)) is not None:
+            return point
     if _sound(problem, attempt) is None:
         attempt = _with_growing_load(setting, values, reference, attempt, tolerance)
     if (state := _sound(problem, attempt)) is None:
         return beyond_fold(setting, values, tolerance) or not_converged(setting, values, attempt, tolerance)
     return finished(setting, problem, values, reference, state, attempt.iterations, tolerance)
+
+
+def _from_scratch(setting: Setting, tolerance: float, values: Mapping[str, float]) -> tuple[Problem, State] | None:
+    """A problem and its state without a start, if few steps lead there."""
+    problem = problem_of(setting, values, None)
+    attempt = cold_start(problem, setting.rule, tolerance)
+    if not _acceptable(attempt):
+        attempt = _with_growing_multiplicity(setting, values, attempt, tolerance)
+    state = _sound(problem, attempt)
+    return None if state is None else (problem, state)
 
 
 def _continued(setting: Setting, values: Mapping[str, float], tolerance: float) -> SaddlePoint | None:

@@ -43,16 +43,16 @@ def test_counterparts_of_clusters_agree() -> None:
     replicas = {"alpha": 0.6, "kappa": 0.0, "y": 20.0}
     local = ("binary-perceptron", "local-entropy")
     start = saddle.solve(local, overlap=0.89, **replicas).order_parameters
-    theirs = scipy_counterpart.local_entropy_point(overlap=0.9, start=start, **replicas)
+    theirs = scipy_counterpart.local_entropy_point(overlap=0.9, start=start, tolerance=1e-6, **replicas)
     ours = saddle.solve(local, overlap=0.9, start=start, **replicas)
-    assert abs(theirs["free_entropy"] - ours.free_entropy) < 20 * scipy_counterpart.ACCURACY
-    assert all(abs(theirs[name] - ours.order_parameters[name]) < 1e-7 for name in ("q0", "q0hat", "q1hat"))
+    assert abs(theirs["free_entropy"] - ours.free_entropy) < 1e-6
+    assert all(abs(theirs[name] - ours.order_parameters[name]) < 1e-5 for name in ("q0", "q0hat", "q1hat"))
     broken = {"alpha": 9.0, "kappa": -1.0, "m": 0.3}
     ours = saddle.solve(("spherical-perceptron", "1rsb"), **broken)
     start = {"q0": ours.order_parameters["q0"] - 0.01, "q1": ours.order_parameters["q1"] - 0.01}
-    theirs = scipy_counterpart.broken_point(start=start, **broken)
-    assert abs(theirs["free_entropy"] - ours.free_entropy) < scipy_counterpart.ACCURACY
-    assert all(abs(theirs[name] - ours.order_parameters[name]) < 1e-6 for name in ("q0", "q1"))
+    theirs = scipy_counterpart.broken_point(start=start, tolerance=1e-6, **broken)
+    assert abs(theirs["free_entropy"] - ours.free_entropy) < 1e-6
+    assert all(abs(theirs[name] - ours.order_parameters[name]) < 1e-5 for name in ("q0", "q1"))
 
 
 def test_the_bare_loop_counts_newton_steps() -> None:

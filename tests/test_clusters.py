@@ -143,6 +143,54 @@ def test_vanishing_external_entropy() -> None:
     assert again["local_entropy"] == pytest.approx(curve.points[0]["local_entropy"], abs=1e-10)
 
 
+def lowest_distance_of_one_replica() -> float:
+    """Where the branch of one replica around a reference turns back: the least distance, as a function of ``q1``.
+
+    With ``y = 1`` the overlap between clusters is the replica-symmetric one, and ``q1hat`` is explicit in ``q1``: the
+    distance at which this is the overlap of two replicas is left to be solved for.
+    """
+    from scipy.optimize import brentq, minimize_scalar
+
+    typical = saddle.solve((BINARY, "rs"), alpha=0.6).order_parameters
+    q0, a0 = typical["q"], typical["qhat"]
+    z0, w0 = gauss(1.0, step=0.05)
+
+    def conjugate(q1: float) -> float:
+        z1, w1 = gauss(q1 - q0, 14.0, 0.05)
+        x = -(math.sqrt(q0) * z0[:, None] + z1[None, :]) / math.sqrt(1.0 - q1)
+        log_h = log_ndtr(-x)
+        log_square = 2.0 * (-0.5 * x**2 - 0.5 * math.log(2.0 * math.pi) - log_h)
+        ratio = np.exp(log_average(log_h + log_square, w1) - log_average(log_h, w1))
+        return 0.6 * float(np.exp(w0) @ ratio) / (1.0 - q1)
+
+    def distance(q1: float) -> float:
+        a1 = conjugate(q1)
+        z1, w1 = gauss(a1 - a0, 16.0, 0.05)
+
+        def excess(field: float) -> float:
+            u = math.sqrt(a0) * z0[:, None] + z1[None, :]
+            weight = [np.exp(log_2cosh(u + s * field) + w1) for s in (1, -1)]
+            square = [np.tanh(u + s * field) ** 2 for s in (1, -1)]
+            top = sum((w * t).sum(axis=1) for w, t in zip(weight, square, strict=True))
+            return float(np.exp(w0) @ (top / sum(w.sum(axis=1) for w in weight))) - q1
+
+        return (1.0 - math.tanh(brentq(excess, 1e-3, 6.0, xtol=1e-13))) / 2.0
+
+    return float(minimize_scalar(distance, bounds=(0.9, 0.99), method="bounded", options={"xatol": 1e-6}).fun)
+
+
+def test_few_replicas_around_a_reference_end_in_a_fold() -> None:
+    near = saddle.solve((BINARY, "local-entropy-reference"), alpha=0.6, y=1, distance=0.0366)
+    beyond = saddle.solve((BINARY, "local-entropy-reference"), alpha=0.6, y=1, distance=0.0365)
+    assert near.converged
+    assert str(beyond.status) == "branch-end"
+    assert "fold at distance 0.0365" in beyond.message
+    assert beyond.free_entropy != beyond.free_entropy
+    assert beyond.window is not None
+    assert beyond.window[1] == pytest.approx(lowest_distance_of_one_replica(), abs=1e-9)
+    assert saddle.solve((BINARY, "local-entropy-reference"), alpha=0.6, y=2, distance=0.0365).converged
+
+
 def phi_spherical(m: float, alpha: float, q0: float, q1: float, kappa: float) -> float:
     """One step of symmetry breaking for weights on a sphere, per replica."""
     rest = 1.0 - q1 + m * (q1 - q0)
