@@ -191,8 +191,9 @@ def solve_point(
         return _along_branch(setting, values, reference, attempt, tolerance)
     if not _acceptable(attempt) and problem.unknown == problem.pivots:
         attempt = _away_from_zero(problem, attempt, setting.rule, tolerance)
-    if _sound(problem, attempt) is None and setting.ansatz.multiplicities:
-        if (point := beyond_imposed_fold(setting, values, partial(_from_scratch, setting, tolerance), tolerance)) is not None:
+    if _sound(problem, attempt) is None:
+        point = beyond_imposed_fold(setting, values, partial(_from_scratch, setting, tolerance), tolerance)
+        if point is not None:
             return point
     if _sound(problem, attempt) is None:
         attempt = _with_growing_load(setting, values, reference, attempt, tolerance)
