@@ -19,7 +19,7 @@ from saddle.packing import kind, packed
 from saddle.plan import Key, Unit, empty_row, grid_of, header_of, in_row_order, place_key, units_of
 from saddle.results import Status
 from saddle.scheduling import Outcome
-from saddle.store import Store
+from saddle.store import Store, records
 from saddle.stored import Known
 
 
@@ -43,9 +43,9 @@ class Ledger:
         self.units = units_of(args, self.ansatze)
         header = {**header_of(args), "grid": grid_of(args, self.ansatze, self.units)}
         self._store = None if store is None else Store(store, header)
-        records = [] if self._store is None else self._store.records
-        self._known = Known(records)
-        if self._store is not None and records and header["grid"] not in self._known.grids:
+        found = [] if self._store is None else self._store.records
+        self._known = Known(found)
+        if self._store is not None and found and header["grid"] not in self._known.grids:
             self._store.append({"grid": header["grid"]})
 
     def known(self, unit: Unit) -> Mapping[Key, Results]:
@@ -130,7 +130,8 @@ class Ledger:
 
     def interruption(self) -> str:
         """What a person should know after an interrupt."""
-        done = sum(key in self._known.rows for unit in self.units for key in unit.keys)
+        rows = self._known.rows if self._store is None else Known(records(self._store.path)).rows
+        done = sum(key in rows for unit in self.units for key in unit.keys)
         total = sum(len(unit.places) for unit in self.units)
         if self._store is None:
             return f"interrupted after {done} of {total} points; with a store (--store FILE) they would not be lost"
