@@ -1,9 +1,9 @@
 """What a model does to a tree of replicas before anything is derived.
 
 A teacher becomes a replica of its own (:mod:`replica.teacher`).  A model that is symmetric under a change of sign of
-the weights has typical configurations in pairs ``w, -w``: two replicas whose branches part at the root, each free to
-change its sign, have overlap 0.  These overlaps are set to it, so that they are neither variables nor order parameters.
-Where the weights do not fix their norm, the overlap of a replica with itself becomes an order parameter.
+the weights has typical configurations in pairs ``w, -w``: replicas whose branches part at the root have overlap 0 where
+one of the branches is free to change its sign.  These overlaps are set to it, so that they are neither variables nor order
+parameters.  Where the weights do not fix their norm, the overlap of a replica with itself becomes an order parameter.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from replica.ansatz import Ansatz
+from replica.ansatz import Ansatz, Node, pair_classes, species_below
 from replica.errors import InputError
 from replica.teacher import ansatz_of
 
@@ -37,7 +37,7 @@ def adapt(model: Model, ansatz: Ansatz) -> Ansatz:
     ansatz = ansatz_of(model, ansatz)
     if model.weights.discrete:
         ansatz = without_spectators(ansatz)
-    return without_root(ansatz) if is_even(model) else ansatz
+    return without_root(ansatz, {s for s in species_below(ansatz.tree) if is_even(model.obeyed(ansatz.prefix(s)))})
 
 
 def is_even(model: Model) -> bool:
@@ -54,10 +54,16 @@ def without_spectators(ansatz: Ansatz) -> Ansatz:
     return ansatz if seen == ansatz.overlaps else replace(ansatz, overlaps=seen)
 
 
-def without_root(ansatz: Ansatz) -> Ansatz:
-    """Return the ansatz with the overlaps of replicas that part at the root set to 0."""
-    root = ansatz.tree.name
-    zero = tuple(entry for entry in ansatz.overlaps if entry[0][0] == root)
+def without_root(ansatz: Ansatz, even: set[str]) -> Ansatz:
+    """Return the ansatz with overlaps that part at the root set to 0, where one branch has replicas of even species only."""
+    if not even:
+        return ansatz
+    root, free = ansatz.tree.name, set()
+    for pair in pair_classes(ansatz.tree):
+        branches = (ansatz.tree.groups[path[0]][1] for path in (pair.first, pair.second))
+        if pair.key[0] == root and any({*species_below(Node("branch", (("1", b),)))} <= even for b in branches):
+            free.add(pair.key)
+    zero = tuple(entry for entry, key in zip(ansatz.overlaps, ansatz.names(), strict=True) if key in free)
     if not zero:
         return ansatz
     names = {name for _, name in zero}

@@ -6,6 +6,8 @@ forbidden interval has weight 0, at inverse temperature :math:`\beta` it has :ma
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
 
-    from replica.model import Model
+    from replica.model import Constraint, Model
 
 
 class Regions(Protocol):
@@ -56,6 +58,24 @@ def piecewise(constraint: Regions, fld: Expr, parameters: Mapping[str, Symbol], 
 
     weights = (sp.Integer(0) if allowed else log_weight for allowed in constraint.allowed)
     return Steps(*(fld - edge for edge in constraint.edges(parameters)), *weights)
+
+
+def lies_inside(inner: Constraint, at: Mapping[str, float], outer: Constraint, beyond: Mapping[str, float]) -> bool:
+    """Return whether what one constraint allows at its parameters is allowed by another one with room to spare."""
+    if type(inner) is type(outer):
+        return inner.implies(dict(at), dict(beyond))
+    kept, wide, end = _intervals(inner, at), _intervals(outer, beyond), sys.float_info.max
+    return bool(kept) and all(any(a < max(c, -end) and min(d, end) < b for a, b in wide) for c, d in kept)
+
+
+def _intervals(constraint: Constraint, at: Mapping[str, float]) -> list[tuple[float, float]]:
+    """The intervals that a hard constraint allows; none for any other."""
+    temperature = getattr(constraint, "temperature", "")
+    regions: Any = getattr(constraint, "hard", constraint)
+    if not hasattr(regions, "edges") or (temperature and at[temperature] != math.inf):
+        return []
+    edges: list[Any] = [-math.inf, *regions.edges(at), math.inf]
+    return [(float(a), float(b)) for a, b, ok in zip(edges, edges[1:], regions.allowed, strict=False) if ok]
 
 
 @dataclass(frozen=True)

@@ -173,8 +173,8 @@ class Derivation:
             if leaf.free:
                 return sp.Integer(1)
             prefix = self.ansatz.prefix(leaf.species)
-            parameters = {name: sp.Symbol(prefix + name) for name in self.model.constraint.parameters}
-            return self.model.constraint.factor(field, parameters)
+            constraint = self.model.obeyed(prefix).constraint
+            return constraint.factor(field, {name: sp.Symbol(prefix + name) for name in constraint.parameters})
 
         return Side(NestedAverage(fields, factor), self.ansatz, self.classes)
 

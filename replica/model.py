@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from replica.errors import InputError
@@ -306,6 +306,9 @@ class Model:
         Whether the labels are those of a teacher, a configuration drawn from the prior of the weights.
     options : tuple of (name, value)
         What the command line needs besides the name to mean this model, e.g. ``("activation", "relu")``.
+    reference : Model or None
+        Whose solutions the reference is one of where an ansatz has a reference with parameters of its own (the species with
+        a prefix); None for the same model.  :meth:`around` sets it.
     """
 
     name: str
@@ -315,6 +318,7 @@ class Model:
     description: str = ""
     teacher: bool = False
     options: tuple[tuple[str, str], ...] = ()
+    reference: Model | None = None
 
     def __post_init__(self) -> None:
         for part, value in (("weights", self.weights), ("constraint", self.constraint), ("architecture", self.architecture)):
@@ -326,8 +330,30 @@ class Model:
                     "frozen dataclass."
                 ) from None
 
+    def around(self, reference: Model) -> Model:
+        """The same model for probes around a solution of another one, which differs in its constraint only.
+
+        Raises
+        ------
+        InputError
+            If the other model has other weights, another architecture or another teacher.
+        """
+        for part in ("weights", "architecture", "teacher"):
+            if getattr(self, part) != getattr(reference, part):
+                raise InputError(
+                    f"The reference of {self.name} may have another constraint, but not another {part} as {reference.name} "
+                    "has."
+                )
+        options = (*(o for o in self.options if o[0] != "reference_model"), ("reference_model", reference.name))
+        return replace(self, reference=replace(reference, reference=None), options=options)
+
+    def obeyed(self, prefix: str) -> Model:
+        """The model that a species obeys whose parameters have this prefix."""
+        return self.reference if prefix and self.reference is not None else replace(self, reference=None)
+
     def recipe(self) -> str:
         """The parts as text: equal recipes have equal equations."""
         from replica.recipe import recipe_of
 
-        return recipe_of(self.weights, self.constraint, self.architecture) + (" teacher" if self.teacher else "")
+        own = recipe_of(self.weights, self.constraint, self.architecture) + (" teacher" if self.teacher else "")
+        return own if self.reference is None else f"{own} around {self.reference.recipe()}"

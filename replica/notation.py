@@ -179,7 +179,7 @@ class Notation:
         for prefix in prefixes:
             word = prefix.strip("_")
             index = prefix[:1] if initials.count(prefix[:1]) == 1 else word
-            for parameter in self.model.constraint.parameters:
+            for parameter in self.model.obeyed(prefix).constraint.parameters:
                 self.names[prefix + parameter] = Name(parameter, index)
         for parameter in self.model.constraint.parameters:
             self.names.setdefault(parameter, public_name(parameter))

@@ -93,11 +93,12 @@ def _model_row(model: Any) -> dict[str, object]:
 
 def _derive(args: Namespace) -> int:
     import replica
-    from saddle.commands import model_of, zoo_ansatz
+    from saddle.commands import check_reference, model_of, zoo_ansatz
 
     if args.steps and args.format == "python":
         raise InputError("--steps has no python format: use text or latex")
     model, ansatz = model_of(args), zoo_ansatz(args.ansatz)
+    check_reference(args, [ansatz])
     if args.format == "python":
         from saddle.kernel_source import kernel_source
 
@@ -115,10 +116,11 @@ def _derive(args: Namespace) -> int:
 
 def _check(args: Namespace) -> int:
     import saddle
-    from saddle.commands import model_of, zoo_ansatz
+    from saddle.commands import check_reference, model_of, zoo_ansatz
 
     fields = ("name", "passed", "value", "tolerance", "detail")
     model, ansatz = model_of(args), zoo_ansatz(args.ansatz)
+    check_reference(args, [ansatz])
     found = saddle.check(model, ansatz)
     rows = [{field: getattr(check, field) for field in fields} for check in found]
     passed = all(row["passed"] for row in rows)

@@ -122,10 +122,22 @@ def model_of(args: argparse.Namespace) -> Any:
     hot = getattr(args, "beta", None) is not None
     if args.command in COMPUTING and options["loss"] is not None and not hot:
         raise InputError("--loss needs --beta, the inverse temperature that multiplies it")
-    if getattr(args, "reference_beta", None) is not None and not hot:
-        raise InputError("--reference-beta needs --beta, that of the probes")
+    other, warm = getattr(args, "reference_model", None), getattr(args, "reference_beta", None) is not None
+    if warm and not hot and other is None:
+        raise InputError("--reference-beta needs --beta, that of the probes, or --reference-model")
     model = zoo_model(args.model, **options) if isinstance(args.model, str) else args.model
+    model = _at_temperature(model, hot)
+    return model if other is None else model.around(_at_temperature(_reference(other, options), warm))
+
+
+def _at_temperature(model: Any, hot: bool) -> Any:
     return replica.soft(model) if hot and not hasattr(model.constraint, "temperature") else model
+
+
+def _reference(name: str, options: Mapping[str, Any]) -> Any:
+    """The model of a reference: the activation and the weights are those of the probes where the name takes any."""
+    takes = {**options, "loss": None} if name == "tree-committee" else {}
+    return zoo_model(name, **takes)
 
 
 def zoo_model(name: str, **options: Any) -> Any:
@@ -165,10 +177,17 @@ def _check_ansatz(args: argparse.Namespace, ansatz: Any) -> None:
             raise InputError(f"the ansatz {ansatz.name} needs {options}")
 
 
+def check_reference(args: argparse.Namespace, ansatze: Sequence[Any]) -> None:
+    """Refuse the model of a reference where no ansatz has one."""
+    if getattr(args, "reference_model", None) is not None and not any(ansatz.prefixes for ansatz in ansatze):
+        raise InputError(f"the ansatz {ansatze[0].name} has no reference, whose model --reference-model would be")
+
+
 def _check_options(args: argparse.Namespace, ansatze: Sequence[Any]) -> None:
     """Refuse parameters that no ansatz takes, and one constraint that is given twice."""
     if all(getattr(args, name, None) is not None for name in _SPELLINGS):
         raise InputError("--overlap and --distance are two spellings of one constraint: give one of them")
+    check_reference(args, ansatze)
     if args.command != "solve":
         return
     taken = set().union(*(_taken(ansatz) for ansatz in ansatze))
@@ -226,7 +245,8 @@ def _solve(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Cur
 
     def solved(row: Mapping[str, Any]) -> Sequence[SaddlePoint]:
         parameters: dict[str, Any] = dict(row)
-        if "reference_kappa" in row and "beta" in row:
+        warm = hasattr(model.obeyed("reference_").constraint, "temperature")
+        if "reference_kappa" in row and "beta" in row and warm:
             parameters.setdefault("reference_beta", row["beta"])
         if args.all_branches:
             return saddle.all_saddles((model, ansatz), tolerance=args.tolerance, **parameters)

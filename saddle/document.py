@@ -233,6 +233,7 @@ def command_of(curve: Curve) -> tuple[str, ...]:
     ansatze = list(dict.fromkeys(point.ansatz for point in curve.points))
     named = report != "diagram" and (report == "solve" or ansatze != [_DEFAULT.get(report, "rs")])
     words += ["--ansatz", ",".join(ansatze)] if named else []
+    words += [word for name, value in first.options.items() for word in (f"--{name.replace('_', '-')}", value)]
     for name, value in _spelled_once(_parameters(curve.points)).items():
         listed: Any = value if isinstance(value, list) else [value]
         text = ",".join(repr(float(v)) for v in listed)

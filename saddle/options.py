@@ -145,6 +145,7 @@ def _models(parser: Parser) -> None:
 def _derive(parser: Parser) -> None:
     _model(parser)
     _ansatz(parser)
+    _reference(parser)
     parser.add_argument("--format", choices=("latex", "text", "python"), default="text", help="default: text")
     parser.add_argument("--steps", action="store_true", help="every step of the derivation, not only its result")
 
@@ -254,6 +255,7 @@ def _names(text: str) -> tuple[str, ...]:
 def _check(parser: Parser) -> None:
     _model(parser)
     _ansatz(parser)
+    _reference(parser)
     _json(parser)
 
 
@@ -304,6 +306,12 @@ def _temperature(parser: Parser, reference: bool = False) -> None:
     _range(parser, "beta", meaning, words=("inf",))
     if reference:
         _range(parser, "reference-beta", "that of the reference (default: that of the probes)", words=("inf",))
+        _reference(parser)
+
+
+def _reference(parser: Parser) -> None:
+    meaning = "whose solution the reference is, if its constraint is another one than that of the probes"
+    parser.add_argument("--reference-model", metavar="MODEL", help=meaning)
 
 
 def _ansatz(parser: Parser, several: bool = False) -> None:

@@ -162,13 +162,12 @@ class ParameterLine:
 
     def _problem_inside(self, at: float) -> Problem:
         """The equations, unless the parameter cannot have this value at all."""
-        ansatz, constraint = self.setting.ansatz, self.setting.model.constraint
-        positive = ("alpha", "distance", *ansatz.multiplicities, *getattr(constraint, "positive", ()))
-        temperature = getattr(constraint, "temperature", "")
+        ansatz = self.setting.ansatz
+        positive = ("alpha", "distance", *ansatz.multiplicities, *self.setting.positive_parameters())
         for name, value in self.values(at).items():
             if name in ansatz.multiplicities and name not in ansatz.extremised and value < 1.0:
                 raise InputError(f"{name} counts replicas: it is at least 1.")
-            if value <= 0.0 and (name in positive or (temperature and name.endswith(temperature))):
+            if value <= 0.0 and name in positive:
                 raise InputError(f"{name} is positive.")
         return self.problem(at)
 

@@ -93,6 +93,7 @@ def franz_parisi(
     *,
     beta: Temperatures = None,
     reference_beta: Temperatures = None,
+    reference: Model | str | None = None,
     start: SaddlePoint | Mapping[str, float] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
@@ -116,6 +117,10 @@ def franz_parisi(
     beta, reference_beta : float, "inf" or an iterable of these, optional
         Inverse temperatures of the probes and of the reference (default: that of the probes): every violated pattern
         costs 1 (or the loss of :func:`replica.soft`).  ``"inf"`` is the hard constraint.
+    reference : Model or str, optional
+        Whose typical solution the reference is, if its constraint is another one than that of the probes: a window around
+        which a margin is asked for, a finite temperature around a hard constraint.  Its temperature is ``reference_beta``
+        alone.
 
     Raises
     ------
@@ -129,8 +134,11 @@ def franz_parisi(
     if distance is None:
         raise InputError("The Franz-Parisi entropy needs distance=, a number or several inside (0, 1/2).")
     model, temperatures = at_temperature(model, beta)
-    if reference_beta is not None and beta is None:
-        raise InputError("reference_beta needs beta, that of the probes; inf is the hard constraint.")
+    reference = model.reference if reference is None else reference
+    if reference is None and reference_beta is not None and beta is None:
+        raise InputError("reference_beta needs beta, that of the probes (inf is the hard constraint), or a reference.")
+    if reference is not None:
+        model = model.around(at_temperature(reference, reference_beta)[0])
     setting = Setting.of((model, "franz-parisi"))
     ranges: dict[str, Sequence[Any]] = {
         "alpha": as_numbers("alpha", alpha),
@@ -138,7 +146,7 @@ def franz_parisi(
         "reference_kappa": _references(reference_kappa),
         **_range(temperatures),
     }
-    name = temperature_of(model)
+    name = temperature_of(model.obeyed("reference_"))
     if reference_beta is not None:
         ranges[f"reference_{name}"] = as_temperatures(f"reference_{name}", reference_beta)
     ranges["distance"] = as_numbers("distance", distance)
@@ -159,7 +167,7 @@ def _range(temperatures: list[dict[str, float]]) -> dict[str, list[float]]:
 
 def _with_reference(row: Place, temperature: str) -> Place:
     """A row in which the reference has the temperature of the probes where it has none of its own."""
-    return {f"reference_{temperature}": row[temperature], **row} if temperature else row
+    return {f"reference_{temperature}": row[temperature], **row} if temperature in row else row
 
 
 def as_numbers(name: str, values: Any) -> list[float]:

@@ -88,7 +88,8 @@ class Setting:
     @cached_property
     def reference(self) -> Setting | None:
         """The setting that this one is conditioned on."""
-        return Setting.of((self.model, self.ansatz.reference)) if self.ansatz.reference else None
+        prefix = next((prefix for prefix in self._prefixes if prefix), "")
+        return Setting.of((self.model.obeyed(prefix), self.ansatz.reference)) if self.ansatz.reference else None
 
     @cached_property
     def teacher_overlap(self) -> str:
@@ -101,12 +102,19 @@ class Setting:
         known = {**self.ansatz.names(), **self.ansatz.zero_names()}
         return {name: self.ansatz.norm(key[1]) for key, name in known.items()}
 
+    @property
+    def _prefixes(self) -> tuple[str, ...]:
+        """The prefixes of parameters: none for the species that a problem is about, and those of its references."""
+        return tuple(dict.fromkeys(["", *(prefix for _, prefix in self.ansatz.prefixes)]))
+
+    def _obeyed(self, name: str) -> Model:
+        """The model that the species obeys whose constraint has this parameter."""
+        return self.model.obeyed(next((p for p in self._prefixes if p and name.startswith(p)), ""))
+
     def parameter_names(self) -> list[str]:
         """Names of the parameters, in the order of rows: load, margins, multiplicities, overlap and distance."""
         names = [
-            prefix + name
-            for prefix in dict.fromkeys(["", *(prefix for _, prefix in self.ansatz.prefixes)])
-            for name in self.model.constraint.parameters
+            prefix + name for prefix in self._prefixes for name in self.model.obeyed(prefix).constraint.parameters
         ]
         spellings = self.ansatz.multiplicities and self.model.weights.unit_norm
         constrained = ["overlap", "distance"] if spellings else ["distance"]
@@ -134,9 +142,9 @@ class Setting:
         if not 0.0 < tolerance < 1e-2:
             raise InputError(f"tolerance = {tolerance!r} must be a positive number below 0.01.")
         values: dict[str, float] = {}
-        temperature: str = getattr(self.model.constraint, "temperature", "")
         for name in [name for name in names if name in given]:
-            value = given[name]
+            value, obeyed = given[name], self._obeyed(name)
+            temperature = getattr(obeyed.constraint, "temperature", "")
             if value == "max" and name.startswith("reference_"):
                 from saddle.capacities import maximal_margin
 
@@ -149,17 +157,21 @@ class Setting:
                     )
                 value = maximal_margin(self._hard_reference(given), values["alpha"], tolerance)
             hot = bool(temperature) and name.endswith(temperature)
-            if hot and value in (math.inf, "inf") and not hasattr(self.model.constraint, "hard"):
-                raise InputError(f"{name} = inf: a {self.model.constraint.name} has no hard limit; count errors instead.")
+            if hot and value in (math.inf, "inf") and not hasattr(obeyed.constraint, "hard"):
+                raise InputError(f"{name} = inf: a {obeyed.constraint.name} has no hard limit; count errors instead.")
             unbounded = name in self._countable or hot
             values[name] = math.inf if unbounded and value in (math.inf, "inf") else _number(name, value)
         _check_domain(values)
         self._check_multiplicities(values)
-        for name in getattr(self.model.constraint, "positive", ()):
-            prefixes = ("", *(prefix for _, prefix in self.ansatz.prefixes))
-            if bad := [p + name for p in prefixes if p + name in values and not values[p + name] > 0.0]:
-                raise InputError(f"{bad[0]} = {values[bad[0]]:g} must be positive for {self.model.name}.")
+        for name, obeyed in self.positive_parameters().items():
+            if name in values and not values[name] > 0.0:
+                raise InputError(f"{name} = {values[name]:g} must be positive for {obeyed.name}.")
         return values
+
+    def positive_parameters(self) -> dict[str, Model]:
+        """The constraints' parameters that must be positive, and whose they are."""
+        models = {prefix: self.model.obeyed(prefix) for prefix in self._prefixes}
+        return {p + name: model for p, model in models.items() for name in getattr(model.constraint, "positive", ())}
 
     @property
     def _countable(self) -> tuple[str, ...]:
@@ -168,10 +180,10 @@ class Setting:
 
     def _hard_reference(self, given: Mapping[str, Any]) -> Model:
         """The model whose solutions the reference is one of: without a temperature where that of the reference is zero."""
-        constraint = self.model.constraint
-        prefix = next((prefix for _, prefix in self.ansatz.prefixes if prefix), "")
-        cold = given.get(prefix + getattr(constraint, "temperature", "")) in ("inf", math.inf)
-        return replace(self.model, constraint=getattr(constraint, "hard", constraint)) if cold else self.model
+        prefix = next((prefix for prefix in self._prefixes if prefix), "")
+        model = self.model.obeyed(prefix)
+        cold = given.get(prefix + getattr(model.constraint, "temperature", "")) in ("inf", math.inf)
+        return replace(model, constraint=getattr(model.constraint, "hard", model.constraint)) if cold else model
 
     def _check_multiplicities(self, values: Mapping[str, float]) -> None:
         for name in self.ansatz.multiplicities:

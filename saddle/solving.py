@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from replica.ansatz import conjugate
+from replica.constraints import lies_inside
 from replica.errors import InputError, UnsupportedAnsatz
 from saddle.branch import SMALLEST_DISTANCE, Side, approach
 from saddle.broken import broken_point
@@ -118,22 +119,23 @@ def reference_point(setting: Setting, values: Mapping[str, float], tolerance: fl
     if reference is None:
         return None
     prefix = next(prefix for _, prefix in setting.ansatz.prefixes if prefix)
-    parameters = {"alpha": values["alpha"]} | {c: values[prefix + c] for c in setting.model.constraint.parameters}
+    model = reference.model
+    parameters = {"alpha": values["alpha"]} | {c: values[prefix + c] for c in model.constraint.parameters}
     point = _reference_point(reference, tuple(parameters.items()), tolerance)
     empty = point.status is Status.NO_SADDLE
     entropy = point.observables.get("entropy", point.free_entropy)
     if setting.model.weights.counts and point.converged and isinstance(entropy, float):
         empty = empty or entropy < -_ZERO_ENTROPY
-    if empty and hasattr(setting.model.constraint, "temperature"):
+    if empty and hasattr(model.constraint, "temperature"):
         raise InputError(
             f"The entropy of the reference is {entropy:.6g} at these parameters: typically there is no such configuration; "
-            f"ask for a smaller load or a smaller {prefix}{setting.model.constraint.temperature}."
+            f"ask for a smaller load or a smaller {prefix}{model.constraint.temperature}."
         )
     if empty:
         from saddle.capacities import maximal_margin
 
-        largest = maximal_margin(setting.model, values["alpha"], tolerance)
-        constraint = setting.model.constraint
+        largest = maximal_margin(model, values["alpha"], tolerance)
+        constraint = model.constraint
         name = prefix + constraint.parameters[0]
         above = getattr(constraint, "harder", 1) > 0
         raise InputError(
@@ -397,10 +399,10 @@ def _where_branches_end(
 
 def _reference_is_inside(setting: Setting, values: Mapping[str, float]) -> bool:
     """Whether the reference fulfils the probe's constraint with room to spare, so that probes surround it closely."""
-    constraint = setting.model.constraint
     prefix = next((prefix for _, prefix in setting.ansatz.prefixes if prefix), "")
-    inner = {name: values[prefix + name] for name in constraint.parameters}
-    return constraint.implies(inner, {name: values[name] for name in constraint.parameters})
+    inner, outer = (setting.model.obeyed(p).constraint for p in (prefix, ""))
+    at = {name: values[prefix + name] for name in inner.parameters}
+    return lies_inside(inner, at, outer, {name: values[name] for name in outer.parameters})
 
 
 def _without_volume(state: State) -> bool:

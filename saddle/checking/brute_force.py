@@ -176,8 +176,8 @@ class _Factor:
         from replica.pieces import Steps
 
         field = sp.Symbol("field")
-        parameters = {name: sp.Float(values[prefix + name]) for name in model.constraint.parameters}
-        factor = model.constraint.factor(field, parameters)
+        constraint = model.obeyed(prefix).constraint
+        factor = constraint.factor(field, {name: sp.Float(values[prefix + name]) for name in constraint.parameters})
         bare = sorted(factor.atoms(Step, Steps), key=str)
         borders = [slope_and_rest(edge, field) for step in bare for edge in arguments(step)]
         for loss in factor.atoms(LossFunction):

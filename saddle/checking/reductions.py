@@ -88,7 +88,10 @@ def _named_reference(f: FreeEntropy, point: Mapping[str, float]) -> list[Check]:
 
     if f.ansatz.reference not in zoo.ANSATZE:
         return []
-    tally, named, left = Tally(), derive(f.model, f.ansatz.reference), pruned(f.ansatz)
+    left = pruned(f.ansatz)
+    prefix = max((f.ansatz.prefix(s) for s in species_below(left.tree)), key=len)  # a teacher has none
+    model = f.model.obeyed(prefix)
+    tally, named = Tally(), derive(model, f.ansatz.reference)
     names = dict(f.ansatz.given)
     tally.require("the pruned tree has another shape", same_shape(left.tree, named.ansatz.tree))
     tally.require("the overlaps given are not those of the pruned tree", set(names) == {n for _, n in left.overlaps})
@@ -97,8 +100,7 @@ def _named_reference(f: FreeEntropy, point: Mapping[str, float]) -> list[Check]:
     outcome = f"reduction: the reference is {f.ansatz.reference}"
     if tally.worst:
         return [tally.outcome(outcome, 0.0)]
-    prefix = max((f.ansatz.prefix(s) for s in species_below(left.tree)), key=len)  # a teacher has none
-    values = {**point, **{name: point[prefix + name] for name in f.model.constraint.parameters}}
+    values = {**point, **{name: point[prefix + name] for name in model.constraint.parameters}}
     for here, there in names.items():
         values |= {there: point[here], conjugate(there): point[conjugate(here)]}
     for here, there in names.items():
