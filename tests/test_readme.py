@@ -84,7 +84,7 @@ def test_python_prints_what_its_comments_say(
     source = blocks("python")[index]
     monkeypatch.chdir(tmp_path)
     exec(compile(source, "README.md", "exec"), {"__name__": "__main__"})  # dataclasses look their module up
-    expected = [line.rpartition("  # ")[2] for line in source.splitlines() if line.startswith("print(")]
+    expected = [line.rpartition("  # ")[2] for line in source.splitlines() if line.lstrip().startswith("print(")]
     assert expected
     assert capsys.readouterr().out.splitlines() == expected
 

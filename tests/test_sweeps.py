@@ -385,7 +385,7 @@ def test_a_store_is_summarised_and_exported(tmp_path: Path, capsys: pytest.Captu
 
     with pytest.raises(saddle.SweepInterrupted):
         saddle.sweep("franz-parisi", PROFILE, executor=1, store=path, progress=stop)
-    assert cli.main(["store", str(path), "--csv", str(tmp_path / "s.csv"), "--netcdf", str(tmp_path / "s.nc")]) == 0
+    assert cli.main(["store", str(path), "--csv", str(tmp_path / "s.csv")]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["franz-parisi, binary-perceptron: 12 of 20 points done", "  12 converged", "missing: 8"]
     assert cli.main(["store", str(path), "--json"]) == 0
@@ -396,18 +396,6 @@ def test_a_store_is_summarised_and_exported(tmp_path: Path, capsys: pytest.Captu
     stored = saddle.load_store(path)
     frame = stored.to_pandas()
     assert list(frame.free_entropy) == [point.free_entropy for point in stored.curve]  # type: ignore[union-attr]
-
-    import xarray
-
-    with xarray.open_dataset(tmp_path / "s.nc", engine="h5netcdf") as data:
-        assert dict(data.sizes) == {"alpha": 2, "reference_kappa": 2, "distance": 5}
-        point = saddle.solve((MODEL, "franz-parisi"), alpha=0.4, reference_kappa=0.1, distance=0.02)
-        found = data.free_entropy.sel(alpha=0.4, reference_kappa="0.1", distance=0.02)
-        assert float(found) == pytest.approx(point.free_entropy, rel=1e-12)
-        assert int(np.isnan(data.free_entropy).sum()) == 8
-        assert data.free_entropy.attrs["units"] == "nats per weight"
-        assert data.attrs["model"] == MODEL
-        assert json.loads(data.attrs["versions"])["numpy"] == np.__version__
     (tmp_path / "other.txt").write_text("text")
     assert cli.main(["store", str(tmp_path / "other.txt")]) == 2
     assert "is not a store" in capsys.readouterr().err
@@ -423,3 +411,24 @@ def test_several_rows_at_one_place_have_a_dimension(tmp_path: Path) -> None:
     assert str(data.branch.sel(alpha=1.0, kappa=0.0, solution=1).item()) == "teacher"
     assert int((data.branch == "").sum()) == data.branch.size - len(curve)
     assert replica.zoo.model("teacher-student").name == data.attrs["model"]
+
+
+def test_a_store_becomes_netcdf(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("h5py")
+    path = tmp_path / "s.jsonl"
+    saddle.sweep("franz-parisi", {**PROFILE, "alpha": 0.4, "reference_kappa": 0.1}, executor=1, store=path)
+    saddle.sweep("franz-parisi", {**PROFILE, "alpha": 0.5, "reference_kappa": "max"}, executor=1, store=path)
+    assert cli.main(["store", str(path), "--netcdf", str(tmp_path / "s.nc")]) == 0
+    capsys.readouterr()
+
+    import xarray
+
+    with xarray.open_dataset(tmp_path / "s.nc", engine="h5netcdf") as data:
+        assert dict(data.sizes) == {"alpha": 2, "reference_kappa": 2, "distance": 5}
+        point = saddle.solve((MODEL, "franz-parisi"), alpha=0.4, reference_kappa=0.1, distance=0.02)
+        found = data.free_entropy.sel(alpha=0.4, reference_kappa="0.1", distance=0.02)
+        assert float(found) == pytest.approx(point.free_entropy, rel=1e-12)
+        assert int(np.isnan(data.free_entropy).sum()) == 10
+        assert data.free_entropy.attrs["units"] == "nats per weight"
+        assert data.attrs["model"] == MODEL
+        assert json.loads(data.attrs["versions"])["numpy"] == np.__version__
