@@ -232,8 +232,6 @@ def soft(model: Model, loss: str = "errors") -> Model:
 
     if hasattr(model.constraint, "temperature"):
         raise InputError(f"The model {model.name} has a temperature already.")
-    if model.teacher:
-        raise InputError(f"The model {model.name} has no version at finite temperature.")
     if loss == "errors":
         if not hasattr(model.constraint, "edges"):
             raise InputError(f"The constraint of {model.name} has no errors to count: it is not made of intervals.")

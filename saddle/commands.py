@@ -220,17 +220,26 @@ def _temperatures(args: argparse.Namespace) -> dict[str, Any]:
 def ranges_of(args: argparse.Namespace, ansatz: Any) -> dict[str, tuple[Any, ...]]:
     """The ranges of a parsed command whose product are the rows under one ansatz, in the order of the rows."""
     found = _ranges(args)
-    if args.command == "diagram":  # over the load, or else over the margin
-        along = "kappa" if args.alpha is None else "alpha"
-        if along not in found:
-            raise InputError("diagram needs --alpha or --kappa")
-        return {along: found[along]}
+    if args.command == "diagram":
+        return _diagram_ranges(args, found)
     if args.command == "solve":
         found = {name: values for name, values in found.items() if name in _taken(ansatz)}
     names = sorted(found, key=lambda name: name in _SPELLINGS)
     if args.command == "franz-parisi":  # temperatures are faster than the margin of the reference
         names.sort(key=lambda name: (name in _SPELLINGS) * 2 + name.endswith("beta"))
     return {name: found[name] for name in names}
+
+
+def _diagram_ranges(args: argparse.Namespace, found: Mapping[str, tuple[Any, ...]]) -> dict[str, tuple[Any, ...]]:
+    """What a diagram goes over: the load, or else temperature or margin; for a student of a teacher margins by default."""
+    along = next((name for name in ("alpha", "beta", "kappa") if name in found), "")
+    if along:
+        return {along: found[along]}
+    if not model_of(args).teacher:
+        raise InputError("diagram needs --alpha or --kappa")
+    from saddle.teacher_diagram import DEFAULT_MARGINS
+
+    return {"kappa": DEFAULT_MARGINS}
 
 
 def _settings(args: argparse.Namespace, kept: Kept) -> dict[str, Any]:
@@ -312,7 +321,7 @@ def _thresholds(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -
 
 
 def _diagram(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Any:
-    return saddle.diagram(model, args.alpha, args.kappa, tolerance=args.tolerance, **kept)
+    return saddle.diagram(model, args.alpha, args.kappa, beta=args.beta, tolerance=args.tolerance, **kept)
 
 
 def _single(args: argparse.Namespace, name: str) -> float:

@@ -6,10 +6,9 @@ was special on it.  With :math:`z = (x, \lambda)` and a unit tangent :math:`\tau
 
 .. math:: F(z) = 0, \qquad \tau \cdot (z - z_0) = s
 
-by Newton's method.  At a fold the Jacobian :math:`F_x` is singular; with ``g`` its smallest singular value, signed so that
-it passes through zero, a fold is solved for as a zero of ``(F, g)``, and an event, any scalar function of the solution, as
-a zero of ``(F, e)``.  Both extended systems are systems again: continued in a second parameter they give lines of folds or
-events, past the turning points of these lines too.
+by Newton's method.  At a fold the parameter's component ``g`` of the unit tangent passes through zero: a fold is solved for
+as a zero of ``(F, g)``, and an event, any scalar function of the solution, as a zero of ``(F, e)``.  Both extended systems
+are systems again: continued in a second parameter they give lines of folds or events, past their turning points too.
 """
 
 from __future__ import annotations
@@ -26,6 +25,8 @@ Event = Callable[[Vector, float], float]
 
 _DIFFERENCE = 1e-6
 _MOST_CORRECTIONS = 12
+_STAGNANT = 100.0
+"""Residual, in tolerances, that counts as solved where rounding lets it get no smaller."""
 _PATIENCE, _STALLED, _DIVERGING = 25, 2e-3, 1.0
 _TURN = 0.5
 """Largest change of the tangent's direction in one step (its cosine is at least 1 minus this)."""
@@ -360,7 +361,7 @@ def correct(scaled: Scaled, base: Vector, tangent: Vector, step: float, toleranc
         if values is None or not np.all(np.isfinite(values)):
             return None
         size = float(np.max(np.abs(values)))
-        if size <= tolerance:
+        if size <= tolerance or 0.5 * largest <= size <= _STAGNANT * tolerance:
             return z
         if size > 4.0 * largest:
             return None
@@ -375,7 +376,7 @@ def correct(scaled: Scaled, base: Vector, tangent: Vector, step: float, toleranc
         except np.linalg.LinAlgError:
             return None
     values = scaled.residuals(z)
-    return z if values is not None and float(np.max(np.abs(values))) <= 100.0 * tolerance else None
+    return z if values is not None and float(np.max(np.abs(values))) <= _STAGNANT * tolerance else None
 
 
 def solve(system: System, x: Vector, parameter: float, tolerance: float) -> Vector | None:
@@ -428,8 +429,8 @@ class FoldSystem:
         return None if values is None or singular is None else np.append(values, singular)
 
     def _singular(self, z: Vector, mu: float) -> float | None:
-        matrix = self.family(mu).jacobian(z[:-1], float(z[-1]) * self.scale)
-        return None if matrix is None else signed_singular_value(matrix)
+        slopes = Scaled(self.family(mu), self.scale).slopes(z)
+        return None if slopes is None or not np.all(np.isfinite(slopes)) else turning(slopes)
 
     def jacobian(self, z: Vector, mu: float) -> Vector | None:
         """Derivatives of the residuals; those that the family does not give are central differences."""
@@ -476,10 +477,16 @@ def _extended_slopes(
     return np.vstack([np.column_stack([inner, (above - below) / (2.0 * shift)]), row])
 
 
-def signed_singular_value(matrix: Vector) -> float:
-    """The smallest singular value with the sign of the determinant: smooth, and zero where the matrix is singular."""
-    values = np.linalg.svd(matrix, compute_uv=False)
-    return math.copysign(float(values[-1]), determinant(matrix))
+def turning(slopes: Vector) -> float:
+    """The parameter's component of the unit tangent of ``F = 0``, from the derivatives in unknowns and parameter.
+
+    It is the determinant of the Jacobian over the root of a sum of squared minors: smooth where these do not vanish
+    together, zero at folds, and not changed by the scale of an equation.
+    """
+    sizes = np.maximum(np.linalg.norm(slopes, axis=1), np.finfo(float).tiny)
+    rows = slopes / sizes[:, None]
+    tangent = np.linalg.svd(rows)[2][-1]
+    return math.copysign(1.0, determinant(np.vstack([rows, tangent]))) * float(tangent[-1])
 
 
 def determinant(matrix: Vector) -> float:

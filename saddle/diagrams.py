@@ -66,6 +66,7 @@ def diagram(
     alpha: float | Iterable[float] | None = None,
     kappa: float | Iterable[float] | None = None,
     *,
+    beta: float | Iterable[float] | None = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Callable[[Any], None] | None = None,
     journal: Journal | None = None,
@@ -73,7 +74,8 @@ def diagram(
     """Return the lines of a phase diagram of a model at every load or margin asked for, in this order.
 
     With loads: the diagram of flat minima (:func:`flat_minima_diagram`) for probes of one margin, ``kappa``.  Without: that
-    over the margin, the capacity and where replica symmetry breaks (:func:`saddle.margin_diagram.margin_diagram`).
+    over the margin, the capacity and where replica symmetry breaks (:func:`saddle.margin_diagram.margin_diagram`), or for a
+    student of a teacher its transition and spinodals (:func:`saddle.teacher_diagram.teacher_diagram`).
 
     Parameters
     ----------
@@ -82,6 +84,8 @@ def diagram(
         Loads at which the lines of flat minima are reported.
     kappa : float or iterable of float, optional
         Without loads, margins at which lines are reported; with them, the margin of the probes (default 0).
+    beta : float or iterable of float, optional
+        Inverse temperatures, in place of margins, for a student of a teacher.
     journal : Journal, optional
         What remembers points of an earlier run (:mod:`saddle.journal`).
 
@@ -92,6 +96,12 @@ def diagram(
     """
     settings: dict[str, Any] = {"tolerance": tolerance, "progress": progress, "journal": journal}
     margins = None if kappa is None else numbers("kappa", kappa)
+    if alpha is None and Setting.of((model, "rs")).model.teacher:
+        from saddle.teacher_diagram import teacher_diagram
+
+        return teacher_diagram(model, margins, None if beta is None else numbers("beta", beta), **settings)
+    if beta is not None:
+        raise InputError("Only the diagram of a student of a teacher goes over inverse temperatures.")
     if alpha is not None:
         if margins is not None and len(margins) != 1:
             raise InputError(f"Over the load a diagram has one margin of the probes, not {len(margins)}.")

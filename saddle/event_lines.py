@@ -5,7 +5,7 @@ equations and that parameter is solved for as well:
 
 .. math:: F(x, \lambda; \mu) = 0, \qquad e(x, \lambda; \mu) = 0
 
-(``e`` is the signed smallest singular value of the Jacobian at a fold).  This is again a system with a parameter,
+(``e`` is the component of the branch's tangent in :math:`\lambda` at a fold).  This is again a system with a parameter,
 :math:`\mu`, and is followed like a branch.  Where a line of folds turns back in :math:`\mu` two folds meet: in a cusp if
 :math:`\lambda` is stationary along the line as well.  Every point is solved once more with a refined quadrature rule; how
 far that moves it, and what rounding leaves open, is its error.
@@ -96,6 +96,7 @@ def follow_event(
     events: Iterable[UserEvent] = (),
     direction: float | None = None,
     longest: float = 0.3,
+    most: int = 2000,
 ) -> EventLine:
     """Return the line along which an event in one parameter moves as a second one varies, past its turning points.
 
@@ -120,6 +121,8 @@ def follow_event(
         Sign of the first change of the second parameter, where ``to`` is a range.
     longest : float
         Longest step, in coordinates of order 1.
+    most : int
+        Largest number of points.
 
     Returns
     -------
@@ -135,13 +138,13 @@ def follow_event(
     if parameter == second:
         raise InputError(f"An event in {parameter} is continued in another parameter.")
     setting = setting_of(start, target)
-    here, goal = inner(second, start.parameters[second]), inner_goal(second, to)
+    here, goal = inner(second, start.parameters[second]), inner_goal(second, to, start.parameters[second])
     family = EventFamily(setting, dict(start.parameters), parameter, second, event, setting.rule)
     z = family.solution(start)
     if z is None:
         raise InputError(f"No {family.kind} in {parameter} was found next to the start.")
     scale = scale_of(second, goal, here)
-    algorithm = Arclength(longest=longest, first=min(0.05, longest), scale=scale, tolerance=LINE_TOLERANCE)
+    algorithm = Arclength(longest=longest, first=min(0.05, longest), scale=scale, most=most, tolerance=LINE_TOLERANCE)
     path = algorithm.follow(family.system, z, here, goal, family.scalars(events), direction)
     return _line(family, path, scale)
 
@@ -156,7 +159,7 @@ class EventFamily:
     fixed : dict
         All parameters of a point near the event.
     parameter, second : str
-        The parameter that is solved for, and the one that varies.
+        The parameter that is solved for, and the one that varies (none if empty).
     event : str or (name, function)
     rule : Rule
     """
@@ -188,7 +191,7 @@ class EventFamily:
         if mu not in self._lines:
             if len(self._lines) > 8:
                 self._lines.clear()
-            fixed = moved_to(self.fixed, self.second, outer(self.second, mu))
+            fixed = moved_to(self.fixed, self.second, outer(self.second, mu)) if self.second else self.fixed
             self._lines[mu] = ParameterLine(self.setting, fixed, self.parameter, LINE_TOLERANCE, self.rule)
         return self._lines[mu]
 
@@ -222,6 +225,13 @@ class EventFamily:
         """The solved point at unknowns and (inner) second parameter."""
         return self.at(mu).point(z[:-1], float(z[-1]) * self.scale)
 
+    def rounding(self, z: Vector, mu: float) -> Vector | None:
+        """The rounding error of the residuals; None outside the domain."""
+        state = self.at(mu).state(z[:-1], float(z[-1]) * self.scale)
+        if state is None:
+            return None
+        return np.append(np.full(len(z) - 1, state.noise), state.noise + 64 * _EPS * (1.0 + state.scale))
+
     def polished(self, z: Vector, mu: float, tangent: Vector, scale: float) -> tuple[Vector, float, float] | None:
         """A point of the line by the refined rule, orthogonally to ``tangent``, and its error; None if it is lost.
 
@@ -234,10 +244,9 @@ class EventFamily:
         if found is None:
             return None
         slopes, residuals = scaled.slopes(found), scaled.residuals(found)
-        state = finer.at(float(found[-1]) * scale).state(found[:-2], float(found[-2]) * self.scale)
-        if slopes is None or residuals is None or state is None:
+        rounding = finer.rounding(found[:-1], float(found[-1]) * scale)
+        if slopes is None or residuals is None or rounding is None:
             return None
-        rounding = np.append(np.full(len(z) - 1, state.noise), state.noise + 64 * _EPS * (1.0 + state.scale))
         noise = np.append(np.abs(residuals) + np.minimum(rounding, LINE_TOLERANCE), 0.0)
         try:
             moved = np.abs(np.linalg.inv(np.vstack([slopes, tangent]))) @ noise + np.abs(found - base)
@@ -247,6 +256,14 @@ class EventFamily:
         sizes = (outer_size(self.parameter, found[-2] * self.scale), outer_size(self.second, last))
         error = max(float(moved[-2]) * self.scale * sizes[0], float(moved[-1]) * scale * sizes[1])
         return found[:-1], last, error
+
+
+def location_error(line: ParameterLine, event: UserEvent, x: Vector, parameter: float) -> float:
+    """How far the parameter of an event that was found on a branch may be off; nan if that cannot be told."""
+    family = EventFamily(line.setting, line.values(line.outer(parameter)), line.parameter, "", event, line.rule)
+    z, unit = np.append(x, parameter / family.scale), np.append(np.zeros(len(x) + 1), 1.0)
+    found = family.polished(z, 0.0, unit, 1.0)
+    return math.nan if found is None else found[2]
 
 
 def outer_size(name: str, at: float) -> float:
@@ -284,11 +301,23 @@ def _special(family: EventFamily, path: Path, found: Special, scale: float) -> S
     point = family.point(found.x, found.parameter)
     if point is None:
         return None
-    kind = found.kind if found.kind != FOLD else _turn(family, path, found, scale)
-    return SpecialPoint(kind, outer(family.second, found.parameter), point, family.second)
+    kind = found.kind if found.kind != FOLD else _turn(family, found, scale)
+    error = _turn_error(family, found, scale) if found.kind == FOLD else math.nan
+    return SpecialPoint(kind, outer(family.second, found.parameter), point, family.second, error)
 
 
-def _turn(family: EventFamily, path: Path, found: Special, scale: float) -> str:
+def _turn_error(family: EventFamily, found: Special, scale: float) -> float:
+    """How far the refined rule moves the second parameter where it turns, and what is left of it."""
+    finer = FoldSystem(lambda _: family.refined().system, scale)
+    start = np.append(found.x, found.parameter / scale)
+    z = solve(finer, start, 0.0, LINE_TOLERANCE)
+    if z is None:
+        return math.nan
+    size = outer_size(family.second, found.parameter)
+    return (abs(float(z[-1] - start[-1])) * scale + 1e3 * LINE_TOLERANCE * scale) * size
+
+
+def _turn(family: EventFamily, found: Special, scale: float) -> str:
     """What a line does where its second parameter turns: folds that meet in a cusp, or another turning point."""
     slopes = Scaled(family.system, scale).slopes(np.append(found.x, found.parameter / scale))
     if family.event != FOLD or slopes is None:

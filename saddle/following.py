@@ -20,7 +20,7 @@ from replica import zoo
 from replica.errors import InputError
 from saddle.continuation import Arclength, Path
 from saddle.curve import Curve
-from saddle.parameter_line import LOGARITHMIC, ParameterLine, UserEvent, inner
+from saddle.parameter_line import LOGARITHMIC, ParameterLine, UserEvent, inner, named
 from saddle.results import Iteration, SaddlePoint, Status
 from saddle.setting import Setting
 from saddle.solving import DEFAULT_TOLERANCE
@@ -36,12 +36,17 @@ _SHARE = 0.01
 
 @dataclass(frozen=True)
 class SpecialPoint:
-    """A special point of a branch: ``kind`` (``fold``, ``branch-point``, or an event's name) and the point itself."""
+    """A special point of a branch: ``kind`` (``fold``, ``branch-point``, or an event's name) and the point itself.
+
+    ``value`` is that of the ``parameter`` that varies, with its absolute ``error`` (nan for a branch point, where the
+    equations are singular).
+    """
 
     kind: str
     value: float
     point: SaddlePoint
     parameter: str = ""
+    error: float = math.nan
 
     def continue_in(self, second: str, to: float | tuple[float, float], **settings: Any) -> EventLine:
         """Return the line of such points in a second parameter: :func:`saddle.follow_event` from here.
@@ -164,7 +169,7 @@ def load_branch(path: str | PathLike[str]) -> Branch:
     """
     try:
         stored = json.loads(File(path).read_text(encoding="utf-8"))
-        special = tuple(SpecialPoint(**{**s, "point": _restored(s["point"])}) for s in stored["special"])
+        special = tuple(_restored_special(s) for s in stored["special"])
         points = tuple(_restored(row) for row in stored["points"])
         past = tuple(bool(flag) for flag in stored["past_fold"])
         known = (stored["parameter"], points, past, special, stored["reason"], stored["message"])
@@ -184,6 +189,11 @@ def _plain(point: SaddlePoint) -> dict[str, Any]:
     stored = asdict(replace(point, target=None))
     del stored["target"]
     return {**stored, "status": str(point.status)}
+
+
+def _restored_special(stored: Mapping[str, Any]) -> SpecialPoint:
+    error = math.nan if stored["error"] is None else stored["error"]
+    return SpecialPoint(**{**stored, "point": _restored(stored["point"]), "error": error})
 
 
 def _restored(stored: Mapping[str, Any]) -> SaddlePoint:
@@ -245,13 +255,14 @@ def follow(
     line = ParameterLine(setting, dict(start.parameters), parameter, tolerance, setting.rule)
     here = float(start.parameters[parameter])
     x = line.problem(here).to_coordinates(start.order_parameters)
-    goal, scalars = inner_goal(parameter, to), line.scalars(events)
+    events = tuple(events)
+    goal, scalars = inner_goal(parameter, to, here), line.scalars(events)
     for name, scalar in scalars.items():
         if math.isnan(scalar(x, line.inner(here))):
             raise InputError(f"The event {name!r} has no value at the start, so that its zeros cannot be sought.")
     scale = scale_of(parameter, goal, here)
     algorithm = Arclength(longest=longest, first=min(0.05, longest), scale=scale, tolerance=tolerance)
-    return _branch(line, algorithm.follow(line, x, line.inner(here), goal, scalars, direction))
+    return _branch(line, algorithm.follow(line, x, line.inner(here), goal, scalars, direction), events)
 
 
 def setting_of(start: SaddlePoint, target: Any) -> Setting:
@@ -273,8 +284,16 @@ def check_start(start: SaddlePoint, *parameters: str) -> None:
 Goal = float | tuple[float, float]
 
 
-def inner_goal(parameter: str, to: Goal) -> Goal:
-    """Where to stop as the algorithm sees it."""
+def inner_goal(parameter: str, to: Goal, start: float) -> Goal:
+    """Where to stop as the algorithm sees it.
+
+    Raises
+    ------
+    InputError
+        If the start lies outside the range to stay in.
+    """
+    if isinstance(to, tuple) and not min(to) <= start <= max(to):
+        raise InputError(f"{parameter} = {start:g} of the start lies outside the range {min(to):g} to {max(to):g}.")
     return (inner(parameter, to[0]), inner(parameter, to[1])) if isinstance(to, tuple) else inner(parameter, to)
 
 
@@ -284,8 +303,11 @@ def scale_of(parameter: str, goal: Goal, here: float) -> float:
     return 1.0 if parameter in LOGARITHMIC else max(_SHARE, abs(here), *sizes)
 
 
-def _branch(line: ParameterLine, path: Path) -> Branch:
+def _branch(line: ParameterLine, path: Path, events: tuple[UserEvent, ...]) -> Branch:
     """A path as a branch."""
+    from saddle.event_lines import FOLD, location_error
+
+    known: dict[str, UserEvent] = {FOLD: FOLD, **{named(event)[0]: event for event in events}}
     points, past = [], []
     for node in path.nodes:
         point, state = line.point(node.x, node.parameter), line.state(node.x, node.parameter)
@@ -296,6 +318,7 @@ def _branch(line: ParameterLine, path: Path) -> Branch:
     for found in path.special:
         point = line.point(found.x, found.parameter)
         if point is not None:
-            special.append(SpecialPoint(found.kind, line.outer(found.parameter), point, line.parameter))
+            error = location_error(line, known[found.kind], found.x, found.parameter) if found.kind in known else math.nan
+            special.append(SpecialPoint(found.kind, line.outer(found.parameter), point, line.parameter, error))
     reason, message = line.end(path)
     return Branch(line.parameter, tuple(points), tuple(past), tuple(special), reason, message)

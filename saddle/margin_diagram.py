@@ -100,7 +100,7 @@ def _end(setting: Setting, boundary: Boundary | None, tolerance: float) -> dict[
 
     if boundary is None or setting.model.weights.discrete:
         return None
-    last = next((arm.last for arm in boundary.ends if arm.reason != "reached"), None)
+    last = next((arm.last for arm in boundary.arms if arm.reason != "reached"), None)
     if last is None:
         return None
 

@@ -245,6 +245,7 @@ def _diagram(parser: Parser) -> None:
     _model(parser)
     _range(parser, "alpha", "loads at which the lines of flat minima are reported (--kappa: margin of the probes)")
     _range(parser, "kappa", "without --alpha: margins at which capacity, AT line or transitions are reported")
+    _range(parser, "beta", "for teacher-student: inverse temperatures in place of margins")
     _solver(parser)
 
 

@@ -25,7 +25,7 @@ _STYLES: dict[str, dict[str, Any]] = {
     "alpha_spinodal_teacher": {"label": "spinodal of the teacher", "color": "C1", "linestyle": "--"},
 }
 _MARKS = {"alpha_AT_end": "AT line ends", "critical_point": "critical point"}
-_VISIBLE, _WIDE = 2e-3, 20.0
+_VISIBLE, _WIDE, _INSIDE = 2e-3, 20.0, 0.2
 Line = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -86,7 +86,7 @@ def _on(margins: np.ndarray, line: Line) -> np.ndarray:
 def _regions(ax: Axes, x: np.ndarray, lines: dict[str, np.ndarray], low: float, high: float, wide: bool) -> None:
     """Areas between the lines, each with its name where it is tallest."""
     for label, colour, bottom, top in _areas(x, lines, low, high):
-        ax.fill_between(x, bottom, top, where=top >= bottom, color=colour, linewidth=0)
+        ax.fill_between(x, bottom, top, where=np.nan_to_num(top - bottom, nan=-1.0) >= 0.0, color=colour, linewidth=0)
         clipped = np.clip(bottom, low, high), np.clip(top, low, high)
         if wide:
             clipped = np.log(clipped[0]), np.log(clipped[1])
@@ -94,7 +94,8 @@ def _regions(ax: Axes, x: np.ndarray, lines: dict[str, np.ndarray], low: float, 
         whole = math.log(high / low) if wide else high - low
         if heights.max(initial=0.0) < 0.05 * whole:
             continue
-        at = min(max(int(np.argmax(heights)), len(x) // 6), len(x) - 1 - len(x) // 6)
+        inside = np.clip(x, x[0] + _INSIDE * (x[-1] - x[0]), x[-1] - _INSIDE * (x[-1] - x[0])) == x
+        at = int(np.argmax(np.where(inside & (heights > 0.0), heights, heights - whole)))
         middle = 0.5 * float(clipped[0][at] + clipped[1][at])
         ax.text(x[at], math.exp(middle) if wide else middle, label, ha="center", va="center", fontsize="small")
 
@@ -123,9 +124,11 @@ def _learning_areas(
     first, end = lines.get("alpha_first_order", nothing), lines.get("alpha_spinodal", nothing)
     ceiling = lines.get("alpha_c", nothing)
     known = np.where(np.isfinite(first), first, ceiling)
+    one = np.where(np.isfinite(known) | np.isfinite(end), nothing, floor)
     return [
-        ("student, the teacher not found", "#d5e8f7", floor, np.where(np.isfinite(known), known, nothing)),
-        ("teacher stable, student metastable", "#fde6c8", first, end),
+        ("one phase", "#d5e8f7", one, sky),
+        ("student stable", "#d5e8f7", floor, np.where(np.isfinite(known), known, nothing)),
+        ("student metastable", "#fde6c8", first, end),
         ("teacher found", "#dcefd8", end, np.where(np.isfinite(end), sky, nothing)),
         ("no solutions", "0.92", ceiling, sky),
     ]

@@ -95,6 +95,58 @@ def test_the_picture_names_regions_and_shows_published_points(spherical):
     assert "published" in {line.get_label() for line in axes.get_lines()}
 
 
+@pytest.fixture(scope="module")
+def learning() -> saddle.Diagram:
+    return saddle.diagram("teacher-student", kappa=[-0.2, -0.16, -0.1, 0.0, 0.06])
+
+
+@pytest.mark.full
+def test_margins_asked_for_move_no_transition(learning):
+    one = saddle.diagram("teacher-student", kappa=-0.1)
+    for name in ("alpha_first_order", "alpha_spinodal", "alpha_spinodal_teacher"):
+        assert abs(one[name][0] - learning[name][2]) <= one[f"{name}_error"][0] + learning[f"{name}_error"][2]
+
+
+def test_without_margin_the_lines_are_the_known_transitions(learning):
+    assert learning["alpha_first_order"][3] == pytest.approx(1.24468399, abs=1e-8)
+    assert learning["alpha_spinodal"][3] == pytest.approx(1.492631818, abs=1e-8)
+    assert np.isnan(learning["alpha_spinodal_teacher"][3])
+    assert learning["alpha_c"][4] == pytest.approx(saddle.capacity("teacher-student", 0.06).value, abs=1e-11)
+    assert np.isnan(learning["alpha_first_order"][4])
+
+
+def test_both_phases_have_equal_entropy_at_the_transition_and_end_at_their_spinodals(learning):
+    target = ("teacher-student", "rs")
+    load = float(learning["alpha_first_order"][2])
+    student, _, teacher = sorted(
+        saddle.all_saddles(target, alpha=load, kappa=-0.1), key=lambda point: point.order_parameters["r"]
+    )
+    assert student.free_entropy == pytest.approx(teacher.free_entropy, abs=1e-10)
+    low, high = float(learning["alpha_spinodal_teacher"][2]), float(learning["alpha_spinodal"][2])
+    assert low < load < high
+    for inside, outside in ((high - 1e-5, high + 1e-5), (low + 1e-5, low - 1e-5)):
+        counts = [len(saddle.all_saddles(target, alpha=alpha, kappa=-0.1)) for alpha in (inside, outside)]
+        assert counts == [3, 1]
+
+
+def test_three_lines_end_in_a_cusp(learning):
+    (critical,) = learning.curves
+    assert critical["kappa"] == pytest.approx(-0.16625174681, abs=1e-9)
+    lines = ("alpha_first_order", "alpha_spinodal", "alpha_spinodal_teacher")
+    assert all(np.isnan(learning[name][0]) for name in lines)
+    assert learning["alpha_spinodal_teacher"][1] < learning["alpha_first_order"][1] < learning["alpha_spinodal"][1]
+    assert "one phase" in learning[0].message
+    pytest.importorskip("matplotlib")
+    assert {"student stable", "teacher found"} <= {text.get_text() for text in learning.plot().texts}
+
+
+def test_low_temperatures_give_the_transition_without_errors():
+    cold = saddle.diagram("teacher-student", beta=[12.0, 2.0])
+    assert cold["alpha_first_order"][0] == pytest.approx(1.24468399, abs=1e-4)
+    assert cold["alpha_first_order"][1] == pytest.approx(1.570838781, abs=1e-8)
+    assert cold["alpha_spinodal"][1] > cold["alpha_first_order"][1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
