@@ -26,6 +26,7 @@ DEFINITIONS = {
     "alpha_LE": "load where kappa_mono reaches kappa_max: the flattest minima break up",
     "alpha_LE_y": "smallest load where the slope of the local entropy of y replicas in their overlap touches zero",
     "alpha_LE_y_inf": "the same for infinitely many replicas",
+    "alpha_U": "load where the line of vanishing complexity around a reference configuration breaks up",
     "alpha_OGP": "smallest load, over all numbers of clones, above which so many solutions miss some mutual overlap",
     "alpha_first_order": "load where the entropies of the student and of perfect generalisation cross",
     "alpha_spinodal": "load where the branch of students that do not know the teacher ends",

@@ -15,6 +15,7 @@ from typing import Any
 
 from replica.errors import InputError
 from replica.model import Model
+from saddle.breakup import breakup
 from saddle.capacities import capacity, max_margin
 from saddle.cluster_thresholds import number_of_replicas, of_clones, of_replicas
 from saddle.curve import Curve
@@ -27,7 +28,7 @@ from saddle.setting import Setting
 from saddle.solving import DEFAULT_TOLERANCE
 
 _BY_MARGIN = ("kappa_max", "kappa_gap", "kappa_mono")
-_BY_LOAD = ("alpha_c", "alpha_LE", "alpha_gap", "alpha_LE_y_inf", "alpha_OGP")
+_BY_LOAD = ("alpha_c", "alpha_LE", "alpha_gap", "alpha_LE_y_inf", "alpha_U", "alpha_OGP")
 _OF_A_STUDENT = ("alpha_first_order", "alpha_spinodal", "alpha_OGP")
 
 
@@ -47,9 +48,10 @@ def thresholds(
     With ``alpha``: ``kappa_max`` (:math:`\phi_\mathrm{RS} = 0`), ``kappa_gap`` (:math:`\phi = \phi' = 0` for the
     Franz-Parisi entropy) and ``kappa_mono`` (:math:`\phi' = \phi'' = 0`).  Without: ``alpha_c`` and the loads
     ``alpha_gap`` and ``alpha_LE`` at which the latter two reach ``kappa_max`` (Baldassi et al., arXiv 2107.01163);
-    ``alpha_LE_y`` and ``alpha_LE_y_inf``, where the local entropy of ``y`` replicas stops rising with their distance; and
-    ``alpha_OGP``, the smallest onset of an overlap gap over numbers of clones.  With a teacher: ``alpha_first_order``,
-    ``alpha_spinodal`` and ``alpha_OGP``.
+    ``alpha_LE_y`` and ``alpha_LE_y_inf``, where the local entropy of ``y`` replicas stops rising with their distance;
+    ``alpha_U``, where the line of vanishing complexity around a reference breaks up (Baldassi et al., arXiv 1509.05753);
+    and ``alpha_OGP``, the smallest onset of an overlap gap over numbers of clones.  With a teacher:
+    ``alpha_first_order``, ``alpha_spinodal`` and ``alpha_OGP``.
 
     Parameters
     ----------
@@ -132,6 +134,8 @@ def _plan(axis: Axis, name: str, y: float) -> tuple[Mapping[str, Number], Callab
     if name.startswith("alpha_LE_y"):
         empty = {**number_of_replicas(name, y), "overlap": None, "complexity": None}
         return empty, partial(of_replicas, axis, name, y)
+    if name == "alpha_U":
+        return {"distance": None, "y": None, "overlap": None}, partial(breakup, axis, name)
     if name == "alpha_OGP":
         return {"clones": None, "overlap": None}, partial(of_clones, axis, name)
     if name in _OF_A_STUDENT:

@@ -102,11 +102,6 @@ class State:
         return self._named(self.shape.conjugates, "conjugates")
 
     @property
-    def pairs(self) -> Vector:
-        """The pair averages of the energetic side, in the order of the overlaps."""
-        return self._section("pairs")
-
-    @property
     def energetic_pairs(self) -> dict[str, float]:
         """The pair averages of the energetic side by the name of their overlap."""
         return self._named(self.shape.active, "pairs")
@@ -395,7 +390,7 @@ class Problem:
     def load_derivative(self, state: State, rule: Rule) -> Vector:
         """Derivative of the relative residuals in the load, which enters through the conjugates of free overlaps."""
         n, free = len(self.active), [self.shape.index[k] for k in self.free]
-        pairs = self.tied(state.pairs)
+        pairs = self.tied(np.array([*state.energetic_pairs.values()]))
         size = 1 + n + n * (n if self.discrete else len(free))
         if not self.discrete:
             weights = self.call("weights_jacobian", self.weights_arguments(state.place, {}), size, rule)

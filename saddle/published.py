@@ -215,6 +215,15 @@ class _Learning:
         return float(found["value"]), float(found["error"])
 
 
+def _breakup(kappa: float) -> tuple[float, float]:
+    """The load at which the line of vanishing complexity around a reference breaks up."""
+    from saddle.landmarks import thresholds
+
+    (found,) = thresholds("binary-perceptron", kappa=kappa, only=["alpha_U"])
+    assert isinstance(found, Threshold)
+    return found.value, found.error
+
+
 _BINARY, _SPHERICAL = "binary perceptron", "spherical perceptron"
 _TEACHER, _SYMMETRIC = "binary teacher-student", "symmetric binary perceptron"
 _LEAST = "alpha_OGP, min over m clones, RS"
@@ -227,6 +236,7 @@ _COMPUTED: Mapping[tuple[str, str], Computation] = {
     ("capacity", _SYMMETRIC): _capacity_of("symmetric-binary-perceptron"),
     ("capacity", "tree committee K=inf, sign, binary"): _capacity_of("tree-committee", activation="sign"),
     ("capacity", "tree committee K=inf, ReLU, binary"): _capacity_of("tree-committee", activation="relu"),
+    ("local-entropy breakdown (alpha_U)", _BINARY): _breakup,
     (_LEAST, _BINARY): _OverlapGap("binary-perceptron", (3, 4, 5)),
     (_LEAST, _TEACHER): _OverlapGap("teacher-student", (3, 4, 5)),
     ("alpha_OGP(m=2), RS", _SYMMETRIC): _OverlapGap("symmetric-binary-perceptron", (2,)),
@@ -244,7 +254,6 @@ _COMPUTED: Mapping[tuple[str, str], Computation] = {
 
 # What a quantity or a model needs, by how its name begins.
 _NEEDS_FOR_QUANTITY = {
-    "local-entropy breakdown": "the local entropy of real replicas",
     "alpha_OGP": "the entropy of clones at a mutual overlap",
 }
 _NEEDS_FOR_MODEL = {

@@ -195,9 +195,9 @@ def test_what_fails_stays_in_its_row(monkeypatch, capsys):
 
 def test_what_does_not_exist_is_an_answer(capsys):
     """Continuous weights fill a volume up to their capacity: no reference of maximal margin, no overlap gap."""
-    assert main(["thresholds", "spherical-perceptron", "--only", "alpha_c,alpha_LE,alpha_OGP", "--json"]) == 0
+    assert main(["thresholds", "spherical-perceptron", "--only", "alpha_c,alpha_LE,alpha_OGP,alpha_U", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
-    assert [row["status"] for row in rows] == ["converged", "absent", "absent"]
+    assert [row["status"] for row in rows] == ["converged", "absent", "absent", "absent"]
     assert rows[0]["value"] == pytest.approx(2.0)
     assert all(row["value"] is None and row["message"].endswith(".") for row in rows[1:])
 
