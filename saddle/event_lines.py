@@ -146,6 +146,8 @@ def follow_event(
     scale = scale_of(second, goal, here)
     algorithm = Arclength(longest=longest, first=min(0.05, longest), scale=scale, most=most, tolerance=LINE_TOLERANCE)
     path = algorithm.follow(family.system, z, here, goal, family.scalars(events), direction)
+    if not path.nodes:
+        raise InputError(f"The {family.kind} in {parameter} next to the start cannot be followed: {path.message}")
     return _line(family, path, scale)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from replica import zoo
+from replica.constraints import soft
 from replica.errors import InputError
 from saddle.continuation import Arclength, Path
 from saddle.curve import Curve
@@ -24,6 +25,7 @@ from saddle.parameter_line import LOGARITHMIC, ParameterLine, UserEvent, inner, 
 from saddle.results import Iteration, SaddlePoint, Status
 from saddle.setting import Setting
 from saddle.solving import DEFAULT_TOLERANCE
+from saddle.temperatures import temperature_of
 
 if TYPE_CHECKING:
     import matplotlib.axes
@@ -262,14 +264,24 @@ def follow(
             raise InputError(f"The event {name!r} has no value at the start, so that its zeros cannot be sought.")
     scale = scale_of(parameter, goal, here)
     algorithm = Arclength(longest=longest, first=min(0.05, longest), scale=scale, tolerance=tolerance)
-    return _branch(line, algorithm.follow(line, x, line.inner(here), goal, scalars, direction), events)
+    path = algorithm.follow(line, x, line.inner(here), goal, scalars, direction)
+    if not path.nodes:
+        raise InputError(f"{path.message} Give the model and ansatz that it solves as target=.")
+    return _branch(line, path, events)
 
 
 def setting_of(start: SaddlePoint, target: Any) -> Setting:
     """What a point solves: the target, or what its names say."""
     if target is not None:
         return Setting.of(target)
-    return Setting.of((zoo.model(start.model, **start.options), start.ansatz))
+    model = zoo.model(start.model, **start.options)
+    if "beta" in start.parameters and not temperature_of(model):
+        model = soft(model)
+    setting = Setting.of((model, start.ansatz))
+    names = {*setting.parameter_names()} - {*setting.ansatz.extremised}
+    if missing := names - start.parameters.keys():
+        raise InputError(f"The start has no {min(missing)}: give the model and ansatz that it solves as target=.")
+    return setting
 
 
 def check_start(start: SaddlePoint, *parameters: str) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
+import replica
 import saddle
 from replica.errors import InputError
 from saddle.following import follow, load_branch
@@ -70,6 +73,46 @@ def test_the_picture_shows_special_points(start):
     pytest.importorskip("matplotlib")
     axes = follow(start, "alpha", 0.9, events=["entropy"]).plot()
     assert any("entropy" in text.get_text() for text in axes.texts)
+
+
+PLACES = [
+    ("beta", 6.0, "binary-perceptron", "rs", {"alpha": 0.9, "kappa": 0.0, "beta": 1.0}),
+    ("m", 0.5, "spherical-perceptron", "1rsb", {"alpha": 9.0, "kappa": -1.0, "m": 0.3}),
+    ("y", 5.0, "binary-perceptron", "local-entropy", {"alpha": 0.5, "kappa": 0.0, "y": 3.0, "overlap": 0.8}),
+    ("distance", 0.15, "binary-perceptron", "local-entropy", {"alpha": 0.5, "kappa": 0.0, "y": 3.0, "overlap": 0.8}),
+    (
+        *("reference_kappa", 0.3, "binary-perceptron", "franz-parisi"),
+        {"alpha": 0.5, "kappa": 0.0, "reference_kappa": 0.2, "distance": 0.1},
+    ),
+]
+
+
+@pytest.mark.parametrize(("parameter", "to", "name", "ansatz", "place"), PLACES, ids=[place[0] for place in PLACES])
+def test_every_parameter_can_be_followed_to_where_solving_gets(parameter, to, name, ansatz, place):
+    model = replica.soft(replica.zoo.model(name)) if parameter == "beta" else name
+    branch = follow(saddle.solve((model, ansatz), **place), parameter, to)
+    assert branch.reason == "reached"
+    rest = {key: value for key, value in place.items() if not (parameter == "distance" and key == "overlap")}
+    there = saddle.solve((model, ansatz), **{**rest, parameter: to})
+    assert branch.last.free_entropy == pytest.approx(there.free_entropy, abs=1e-12)
+    if parameter == "distance":
+        assert branch.last.parameters["overlap"] == pytest.approx(0.7, abs=1e-12)
+
+
+def test_a_branch_ends_where_its_parameter_does():
+    place = {"alpha": 0.5, "kappa": 0.0, "reference_kappa": 0.4, "distance": 0.1}
+    branch = follow(saddle.solve(("binary-perceptron", "franz-parisi"), **place), "reference_kappa", 0.8)
+    largest = saddle.max_margin("binary-perceptron", 0.5).value
+    assert branch.reason == "domain" and "above the maximal margin" in branch.message
+    assert largest - 1e-5 < branch.last.parameters["reference_kappa"] <= largest
+    assert branch.last.converged
+
+
+def test_a_start_of_another_problem_is_refused(start):
+    with pytest.raises(InputError, match="has no distance: give the model and ansatz"):
+        follow(dataclasses.replace(start, ansatz="franz-parisi"), "alpha", 0.5)
+    with pytest.raises(InputError, match="not a solution"):
+        follow(start, "alpha", 0.5, target=("spherical-perceptron", "rs"))
 
 
 @pytest.mark.parametrize(

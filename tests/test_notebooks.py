@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
 MAX_BYTES = 500_000
-MAX_SECONDS = 120.0
+MAX_SECONDS = 180.0
 # Where a home folder, a temporary folder or a drive would show through.
 PATHS = re.compile(r"(?<![\w.])(?:/(?:home|Users|root|tmp|var|private|opt|usr|mnt|work)/|[A-Z]:\\\\)")
 
