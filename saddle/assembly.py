@@ -405,7 +405,11 @@ def _solved(record: Vector, tolerance: float) -> bool:
 
 @_compiled
 def _newton_step(record: Vector, step: Vector) -> None:
-    """The step of Newton's method, shortened to what its linear model can be trusted for."""
+    """The step of Newton's method, shortened to what its linear model can be trusted for.
+
+    A coordinate that the equations do not feel above their rounding (a pivot that is lost beside its overlap) is shortened
+    by itself: its step is arbitrary, and must not hold up the others.
+    """
     matrix = np.empty((N_UNKNOWN, N_UNKNOWN))
     for i in range(N_UNKNOWN):
         step[i] = -record[RELATIVE + i]
@@ -414,6 +418,11 @@ def _newton_step(record: Vector, step: Vector) -> None:
     eliminate(matrix, step)
     longest = 0.0
     for i in range(N_UNKNOWN):
+        felt = 0.0
+        for j in range(N_UNKNOWN):
+            felt = max(felt, abs(record[JACOBIAN + j * N_UNKNOWN + i]))
+        if felt * _LONGEST_STEP <= record[NOISE]:
+            step[i] = max(-_LONGEST_STEP, min(_LONGEST_STEP, step[i]))
         longest = max(longest, abs(step[i]))
     if longest > _LONGEST_STEP:
         for i in range(N_UNKNOWN):

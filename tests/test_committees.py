@@ -239,6 +239,17 @@ def test_typical_solutions_of_sign_committees_are_isolated_at_high_load() -> Non
     assert np.all(profile.free_entropy <= profile["bound"])
 
 
+def test_sign_committees_at_the_smallest_distances() -> None:
+    """What the solutions around a robust one lack to all configurations falls like exp(-pi k^2/(16 sqrt d))."""
+    model = zoo.tree_committee("sign")
+    profile = saddle.franz_parisi(model, 0.5, "max", 0.0, [1e-8, 1e-7, 1e-6, 1e-5, 2e-5])
+    assert profile.converged
+    missing = profile["bound"] - profile.free_entropy
+    law = np.exp(-math.pi * saddle.max_margin(model, 0.5).value ** 2 / (16 * np.sqrt(profile.distance)))
+    assert np.all(missing >= -profile["error"])
+    assert np.all(missing <= law + profile["error"])
+
+
 def test_kernels_have_names_in_print() -> None:
     text = replica.derive(zoo.tree_committee("relu"), "rs").text()
     assert "α Δ'_q/(Δ₁ - Δ_q) E_z[M²" in text and "Δ'_q = 1/4 + arcsin(q)/(2 π)" in text
