@@ -24,7 +24,7 @@ from saddle.landmark import Landmark
 from saddle.landmarks import thresholds
 from saddle.reports import as_numbers as numbers
 from saddle.results import Status, Threshold
-from saddle.setting import Setting
+from saddle.setting import Setting, same_constraint
 from saddle.solving import DEFAULT_TOLERANCE
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def diagram(
     """
     settings: dict[str, Any] = {"tolerance": tolerance, "progress": progress, "journal": journal}
     margins = None if kappa is None else numbers("kappa", kappa)
+    same_constraint(Setting.of((model, "franz-parisi")))
     if alpha is None and Setting.of((model, "rs")).model.teacher:
         from saddle.teacher_diagram import teacher_diagram
 

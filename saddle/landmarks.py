@@ -24,7 +24,7 @@ from saddle.journal import Journal, Steps
 from saddle.landmark import Axis, Landmark
 from saddle.learning import transition
 from saddle.results import Number, Threshold
-from saddle.setting import Setting
+from saddle.setting import Setting, same_constraint
 from saddle.solving import DEFAULT_TOLERANCE
 
 _BY_MARGIN = ("kappa_max", "kappa_gap", "kappa_mono")
@@ -84,6 +84,7 @@ def thresholds(
         For bad input.
     """
     setting = Setting.of((model, "franz-parisi"))
+    same_constraint(setting)
     wanted = names(setting.model, alpha, y, only)
     axis = Axis(setting, alpha, float(kappa), tolerance)
     Setting.of((model, "rs")).resolve({"alpha": 1.0, **axis.parameters}, tolerance)

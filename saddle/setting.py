@@ -205,6 +205,15 @@ def _known(model: Model, ansatz: Ansatz) -> Setting:
     return Setting(model, ansatz)
 
 
+def same_constraint(setting: Setting) -> None:
+    """Refuse a reference with a constraint of its own, where margins of reference and probes are compared."""
+    if (reference := setting.model.reference) is not None:
+        raise InputError(
+            f"Thresholds compare the margins of a reference and its probes, but the reference is one of {reference.name}; "
+            "ask for its profiles (franz_parisi)."
+        )
+
+
 def _both_spellings(given: Mapping[str, Any]) -> dict[str, Any]:
     """The constrained overlap and the distance (1 - overlap)/2, whichever of them was given."""
     overlap, distance = given.get("overlap"), given.get("distance")

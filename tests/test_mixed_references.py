@@ -107,9 +107,8 @@ def test_window_probes_around_a_margin(capsys: pytest.CaptureFixture[str]) -> No
     assert point.order_parameters["t"] != 0.0
 
 
-@pytest.mark.parametrize("probe", [WINDOW, replica.soft(THRESHOLD)], ids=["window", "errors"])
-def test_explicit_replicas(probe: replica.Model) -> None:
-    f = replica.derive(probe.around(THRESHOLD), FP)
+def test_explicit_replicas() -> None:
+    f = replica.derive(replica.soft(THRESHOLD).around(THRESHOLD), FP)
     assert {"kappa", "reference_kappa"} <= set(f.parameters)
     assert "reference_beta" not in f.parameters
     assert [check.name for check in finite_checks(f, interior_point(f), False) if not check.passed] == []
@@ -143,6 +142,14 @@ def test_temperatures_of_one_side() -> None:
     hinge = saddle.franz_parisi(replica.soft(THRESHOLD, "hinge"), 0.4, 0.2, 0.0, 0.1, beta=2.0, reference=THRESHOLD)
     typical = saddle.solve((replica.soft(THRESHOLD, "hinge"), "rs"), alpha=0.4, kappa=0.0, beta=2.0)
     assert hinge[0].converged and hinge.free_entropy[0] < typical.free_entropy
+
+
+def test_margins_that_cannot_be_compared() -> None:
+    for ask in (saddle.thresholds, saddle.diagram):
+        with pytest.raises(replica.InputError, match="symmetric-binary-perceptron"):
+            ask(THRESHOLD.around(WINDOW), alpha=0.5)
+    with pytest.raises(replica.InputError, match="smooth a loss"):
+        replica.derive(THRESHOLD.around(replica.soft(THRESHOLD, "hinge")), FP)
 
 
 def test_what_vanishes_by_symmetry() -> None:
