@@ -37,7 +37,7 @@ def packed(result: Result) -> dict[str, Any]:
     for field in fields(result):
         value = getattr(result, field.name)
         if field.compare and not (value is field.default or value == () or value == {}):
-            found[field.name] = plain(value)
+            found[field.name] = value
     return found
 
 
@@ -75,7 +75,14 @@ def plain(value: Any) -> Any:
 
 def line(data: Mapping[str, Any]) -> bytes:
     """Return data as one line of strict JSON, its newline included."""
-    return (json.dumps(plain(data), allow_nan=False, separators=(",", ":")) + "\n").encode()
+    try:  # most lines hold nothing that JSON has no word for
+        text = _ENCODER.encode(data)
+    except ValueError:
+        text = _ENCODER.encode(plain(data))
+    return f"{text}\n".encode()
+
+
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=plain)
 
 
 def read(text: bytes) -> Any:

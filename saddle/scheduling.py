@@ -1,6 +1,6 @@
 """How units are spread over workers, and what happens where a worker dies.
 
-A worker gets a few units at a time and gives back what it found after half a second at the latest (or one point, where that
+A worker gets a few units at a time and gives back what it found after half a second of computing (or one point, where that
 takes longer); what is left goes back into the queue.  A unit that is cut anywhere goes on from its last point as if it had
 not been, so that no number depends on the schedule, and what a crash can lose is half a second of every worker.
 
@@ -57,14 +57,14 @@ def work_off(
     seconds: float,
     keep: Callable[[Place, Results], None] | None = None,
 ) -> Outcome:
-    """Work on a unit for some seconds, at least one point; ``keep`` is called with every row as soon as it is there."""
-    outcome, end = Outcome(), time.monotonic() + seconds
+    """Work on a unit for some seconds of computing, at least a point; ``keep`` is called with every row once it is there."""
+    outcome, end = Outcome(), time.thread_time() + seconds
 
     def kept(place: Place, results: Results) -> None:
         outcome.rows.append((place, results))
         if keep is not None:
             keep(place, results)
-        if time.monotonic() >= end:
+        if time.thread_time() >= end:
             raise _Pause
 
     try:
@@ -85,11 +85,11 @@ def slice_of(
     """What a worker finds in its time: the outcomes of the first units, at least a point of the first."""
     if versions != versions_here():
         raise InputError("A worker runs another version of the package, or of what it computes with: its rows would differ.")
-    end = time.monotonic() + seconds
+    end = time.thread_time() + seconds
     found: list[Outcome] = []
     for unit, known in units:
-        found.append(work_off(args, unit, known, end - time.monotonic()))
-        if time.monotonic() >= end:
+        found.append(work_off(args, unit, known, end - time.thread_time()))
+        if time.thread_time() >= end:
             break
     return found
 
