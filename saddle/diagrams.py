@@ -260,20 +260,45 @@ def _row(setting: Setting, load: float, kappa: float, at: dict[str, Reported], t
             failed.append(f"{name} {touch}")
     missing = [name for name, touch in at.items() if touch is None]
     absent = f"{' and '.join(missing)} absent: the end of the line is at a smaller load." if missing else ""
+    return diagram_row(
+        setting,
+        {"alpha": load, "kappa": kappa},
+        lines,
+        Status.NOT_CONVERGED if failed else Status.CONVERGED,
+        "; ".join(failed) or absent or "All lines exist here.",
+        tolerance=tolerance,
+        residual=largest.residual,
+        quadrature_error=largest.quadrature_error,
+    )
+
+
+def diagram_row(
+    setting: Setting,
+    parameters: dict[str, float],
+    lines: dict[str, float],
+    status: Status,
+    message: str,
+    *,
+    tolerance: float,
+    residual: float = 0.0,
+    quadrature_error: float = 0.0,
+) -> DiagramRow:
+    """One margin of a diagram; its ``value`` is that of the first line."""
+    names = list(lines)
     return DiagramRow(
         name="diagram",
         model=setting.model.name,
         options=dict(setting.model.options),
         deviation=setting.deviation,
         ansatz=setting.ansatz.name,
-        parameters={"alpha": load, "kappa": kappa},
-        value=largest.value,
-        error=largest.error,
-        residual=largest.residual,
-        quadrature_error=largest.quadrature_error,
+        parameters=parameters,
+        value=lines[names[0]],
+        error=lines[names[1]],
+        residual=residual,
+        quadrature_error=quadrature_error,
         order_parameters={},
-        status=Status.NOT_CONVERGED if failed else Status.CONVERGED,
-        message="; ".join(failed) or absent or "All lines exist here.",
+        status=status,
+        message=message,
         lines=lines,
         kernel=setting.key,
         rule=str(setting.rule),

@@ -15,7 +15,7 @@ from typing import Any
 from replica.model import Model
 from saddle.boundaries import Boundary, Place
 from saddle.capacities import capacity
-from saddle.diagrams import Diagram, DiagramRow
+from saddle.diagrams import Diagram, DiagramRow, diagram_row
 from saddle.following import follow
 from saddle.journal import Journal, Steps
 from saddle.results import Status, Threshold
@@ -169,38 +169,3 @@ def _instability_at(
     if place is None:
         return None
     return place.value, place.error
-
-
-def diagram_row(
-    setting: Setting,
-    parameters: dict[str, float],
-    lines: dict[str, float],
-    status: Status,
-    message: str,
-    *,
-    tolerance: float,
-    residual: float = 0.0,
-    quadrature_error: float = 0.0,
-) -> DiagramRow:
-    """One margin of a diagram; its ``value`` is that of the first line."""
-    names = list(lines)
-    return DiagramRow(
-        name="diagram",
-        model=setting.model.name,
-        options=dict(setting.model.options),
-        deviation=setting.deviation,
-        ansatz=setting.ansatz.name,
-        parameters=parameters,
-        value=lines[names[0]],
-        error=lines[names[1]],
-        residual=residual,
-        quadrature_error=quadrature_error,
-        order_parameters={},
-        status=status,
-        message=message,
-        lines=lines,
-        kernel=setting.key,
-        rule=str(setting.rule),
-        tolerance=tolerance,
-    )
-

@@ -18,10 +18,9 @@ from typing import Any
 from replica.errors import InputError
 from replica.model import Model
 from saddle.boundaries import Boundary
-from saddle.diagrams import Diagram
+from saddle.diagrams import Diagram, diagram_row
 from saddle.following import Branch, SpecialPoint, follow
 from saddle.journal import Journal, Steps
-from saddle.margin_diagram import diagram_row
 from saddle.results import Status
 from saddle.setting import Setting
 from saddle.solving import DEFAULT_TOLERANCE, solve_point
