@@ -30,7 +30,7 @@ def written_out(node: sp.Expr) -> sp.Expr:
 def symbol_of(node: sp.Expr, latex: bool) -> str:
     """The letter of a function of the family, with its index."""
     letter = {Edge: "M", EdgeExcess: "M", Share: "P"}.get(type(node), "W")
-    index = "" if letter == "W" or (letter == "M" and len(node.edges) == 1) else str(node.index)
+    index = "" if letter == "W" else str(node.index)
     owner = _owner(node.log_weights)
     index = ",".join(filter(None, (index, owner)))
     if not index:
@@ -90,15 +90,10 @@ def _about_factor(node: sp.Expr, writer: Writer, latex: bool) -> str:
 
 def _about_edges(node: sp.Expr, latex: bool) -> str:
     whole, owner = symbol_of(Pieces(*node.parameters), latex), _owner(node.log_weights)
-    if len(node.edges) == 1:
-        index, of = owner, f" of {'$' * latex}{whole}{'$' * latex}"
-    else:
-        index, of = ",".join(filter(None, ("j", owner))), " of edge j" if not latex else " of edge $j$"
-    left = ("M_{%s}" if latex else "M_%s") % index if index else "M"
-    place = ("1" if latex else "\u2081") if len(node.edges) == 1 else "j" if latex else "_j"
-    slope = rf"-\partial \ln {whole}/\partial x_{place}" if latex else f"-\u2202 ln {whole}/\u2202x{place}"
-    formula = f"{left} = {slope}"
-    return (f"${formula}$" if latex else formula) + f" is the inverse Mills ratio{of}"
+    index = ",".join(filter(None, ("j", owner)))
+    if latex:
+        return rf"$M_{{{index}}} = -\partial \ln {whole}/\partial x_j$ is the inverse Mills ratio of edge $j$"
+    return f"M_{index} = -∂ ln {whole}/∂x_j is the inverse Mills ratio of edge j"
 
 
 def _about_shares(node: sp.Expr, latex: bool) -> str:

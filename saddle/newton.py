@@ -128,7 +128,7 @@ class FixedPoint:
         x = self.coordinates()
         miss, slopes = miss_at(x)
         for _ in range(_INNER_STEPS):
-            if float(np.max(np.abs(miss))) < 1e-9:
+            if float(np.max(np.abs(miss))) < 1e-9 or not (np.all(np.isfinite(miss)) and np.all(np.isfinite(slopes))):
                 break
             step = np.linalg.lstsq(slopes, -miss, rcond=None)[0]
             step *= min(1.0, _LONGEST_STEP / max(float(np.max(np.abs(step))), 1e-300))
