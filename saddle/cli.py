@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -78,11 +78,17 @@ def _readable(curve: Curve) -> str:
 
 def _models(args: Namespace) -> int:
     import replica
+    from saddle import matrix
 
     models = [_model_row(replica.zoo.model(name)) for name in replica.zoo.MODELS]
-    ansatze = list(replica.zoo.ANSATZE)
-    found: dict[str, object] = {"models": models, "ansatze": ansatze}
-    return _tell(args, found, lambda: [*_plain(models), "", f"ansatze: {', '.join(ansatze)}"])
+    ansatze, cells = list(replica.zoo.ANSATZE), [cell.as_json() for cell in matrix.cells()]
+    found: dict[str, object] = {"models": models, "ansatze": ansatze, "matrix": cells}
+
+    def lines() -> list[str]:
+        about = [f"({i}) {reason}" for i, reason in enumerate(matrix.reasons(), 1)]
+        return [*_plain(models), "", f"ansatze: {', '.join(ansatze)}", "", *_plain(matrix.table()), "", *about]
+
+    return _tell(args, found, lines)
 
 
 def _model_row(model: Any) -> dict[str, object]:
@@ -198,7 +204,7 @@ def _tell(args: Namespace, found: dict[str, object], lines: Callable[[], Iterabl
     return OK
 
 
-def _plain(rows: list[dict[str, object]]) -> list[str]:
+def _plain(rows: Sequence[Mapping[str, object]]) -> list[str]:
     from saddle.tables import plain
 
     return plain(rows, list(rows[0])) if rows else []

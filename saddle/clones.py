@@ -117,6 +117,11 @@ def smallest_onset(model: Model | str, kappa: float, tolerance: float = DEFAULT_
 def _discrete(model: Model | str) -> Setting:
     """The setting of a model whose solutions can be counted."""
     setting = Setting.of((model, _ANSATZ))
+    if not setting.model.weights.unit_norm:
+        raise InputError(
+            f"The norm of the weights of {setting.model.name} is not fixed: its clones are set at a distance, not at an "
+            "overlap, and no gap in the distance is searched for."
+        )
     if not setting.model.weights.discrete:
         raise InputError(
             f"The weights of {setting.model.name} are continuous: their entropy is that of a volume, and its zero does not "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -14,6 +15,8 @@ import replica
 import saddle
 from replica import FreeEntropy
 from replica.ansatz import Leaf, Node
+from replica.pieces import Edge
+from saddle.checking import oracle
 from saddle.checking.derivatives import gradient_checks, replicon_check
 from saddle.checking.finite import finite_checks, limit_check, pair_counts_check
 from saddle.checking.interior import interior_point
@@ -155,6 +158,89 @@ def test_an_error_in_one_step_of_symmetry_breaking() -> None:
     wrong = replace(f, energetic=f.energetic * sp.Symbol("m"))
     found = failed(reduction_checks(wrong, interior_point(wrong)))
     assert found == {"reduction: q1 = q0 merges state into root"}
+
+
+Y = sp.Symbol("y")
+OWN = f"{Path(__file__).parent / 'own_models' / 'ternary.py'}:ternary"
+KINDS: list[tuple[str, Callable[[], FreeEntropy], Callable[[FreeEntropy], FreeEntropy], str]] = [
+    (
+        "a window with one edge moved",
+        lambda: replica.derive("symmetric-binary-perceptron", "franz-parisi"),
+        lambda f: in_step(f, 3, lambda e: e.xreplace({-KAPPA: KAPPA / 2}), "G_E"),
+        "finite n, patterns",
+    ),
+    (
+        "an edge of a window that is lost in a saddle equation",
+        lambda: replica.derive("u-function-perceptron", "1rsb"),
+        lambda f: replace(f, energetic_pairs={"q1": f.energetic_pairs["q1"].replace(_is_second_edge, lambda e: 0 * e)}),
+        "gradient in the overlaps",
+    ),
+    (
+        "the wrong sign of a temperature",
+        lambda: replica.derive(replica.soft(replica.zoo.binary_perceptron()), "rs"),
+        lambda f: in_step(f, 3, lambda e: e.subs(sp.Symbol("beta"), -sp.Symbol("beta")), "G_E"),
+        "finite n, patterns",
+    ),
+    (
+        "a teacher whose overlap is left out",
+        lambda: replica.derive("teacher-student", "rs"),
+        lambda f: replace(f, interaction=f.interaction.subs(sp.Symbol("r"), 0)),
+        "gradient in the conjugates",
+    ),
+    (
+        "one label instead of two",
+        lambda: replica.derive("teacher-student", "rs"),
+        lambda f: in_step(f, 3, lambda e: e - sp.log(2), "G_E"),
+        "finite n, patterns",
+    ),
+    (
+        "pairs of a cluster counted with a replica too many",
+        lambda: replica.derive("binary-perceptron", "local-entropy"),
+        lambda f: replace(f, interaction=f.interaction.subs(Y, Y + 1)),
+        "gradient in the conjugates",
+    ),
+    (
+        "a power of a cluster with a replica too many",
+        lambda: replica.derive("spherical-perceptron", "local-entropy"),
+        lambda f: replace(f, energetic=f.energetic.subs(Y, Y + 1)),
+        "gradient in the overlaps",
+    ),
+    (
+        "a reference whose sign is lost",
+        lambda: replica.derive("binary-perceptron", "local-entropy-reference"),
+        lambda f: replace(f, weight_pairs={**f.weight_pairs, "S": -f.weight_pairs["S"]}),
+        "gradient in the conjugates",
+    ),
+    (
+        "a norm that is taken for 1",
+        lambda: replica.derive(OWN, "rs"),
+        lambda f: replace(f, energetic=f.energetic.subs(sp.Symbol("Q"), 1)),
+        "gradient in the overlaps",
+    ),
+    (
+        "a chain factor of a committee that is dropped",
+        lambda: replica.derive("tree-committee", "rs"),
+        lambda f: replace(f, energetic_pairs={"q": f.energetic_pairs["q"] / 2}),
+        "gradient in the overlaps",
+    ),
+]
+
+
+def _is_second_edge(expr: sp.Expr) -> bool:
+    return isinstance(expr, Edge) and expr.index == 2
+
+
+@pytest.mark.parametrize(("make", "wrong", "notices"), [pytest.param(*kind[1:], id=kind[0]) for kind in KINDS])
+def test_an_error_of_every_kind_of_model_and_ansatz(
+    make: Callable[[], FreeEntropy],
+    wrong: Callable[[FreeEntropy], FreeEntropy],
+    notices: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(oracle, "_AFFORDABLE", {0: 30})  # numbers from the grid: the errors are large
+    changed = wrong(make())
+    checks = finite(changed) if notices.startswith("finite") else gradient(changed)
+    assert notices in failed(checks)
 
 
 @pytest.mark.parametrize(
