@@ -18,7 +18,7 @@ from saddle.results import Iteration, Result, Status
 _HOMES = {
     "SaddlePoint": "results",
     "Threshold": "results",
-    "Landmark": "landmarks",
+    "Landmark": "landmark",
     "DiagramRow": "diagrams",
     "Curve": "curve",
     "Diagram": "diagrams",

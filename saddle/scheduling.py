@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 
 from replica.errors import InputError
 from saddle.branches import Place
+from saddle.commands import prepared
 from saddle.executors import Pool, died
 from saddle.journal import Results
 from saddle.plan import Key, Statements, Unit, UnitJournal, empty_row, versions_here, work
@@ -100,6 +101,19 @@ def ready() -> None:
     import saddle.reports  # noqa: F401
 
 
+def _compiled(args: argparse.Namespace) -> bool:
+    """Whether the kernels of a sweep are in the kernel folder already."""
+    from saddle.kernel import cache_folder
+    from saddle.setting import Setting
+
+    try:
+        model, ansatze = prepared(args)
+        keys = [Setting.of((model, ansatz)).key for ansatz in ansatze]
+    except InputError:
+        return False
+    return all((cache_folder() / f"kernel_{key}.py").exists() for key in keys)
+
+
 @dataclass
 class _Pending:
     unit: Unit
@@ -135,7 +149,7 @@ class Spread:
         """Work off all units."""
         self._queue.extend(map(_Pending, units))
         starting = [self.pool.submit(ready) for _ in range(self.pool.width)]
-        if self.pool.local and self._queue:  # one process compiles what all of them load
+        if self.pool.local and self._queue and not _compiled(self.args):  # one process compiles what all of them load
             first = self._queue.popleft()
             self._took(first, work_off(self.args, first.unit, self.known(first.unit), 0.0))
         for future in starting:

@@ -60,7 +60,7 @@ def test_rows_come_back_to_the_last_bit() -> None:
 
 def test_every_kind_of_result_comes_back() -> None:
     from saddle.diagrams import DiagramRow
-    from saddle.landmarks import Landmark
+    from saddle.landmark import Landmark
 
     known: dict[str, Any] = {"model": "m", "ansatz": "rs", "parameters": {"kappa": 0.5}, "value": 1.0, "error": 1e-12}
     known |= {"residual": 0.0, "quadrature_error": 0.0, "order_parameters": {}, "status": Status.ABSENT, "message": "none"}
