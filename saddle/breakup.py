@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,8 @@ _SHARES = (0.925, 0.91, 0.94, 0.895, 0.955, 0.88, 0.97, 0.86)
 """Loads in units of the capacity at which branches are searched for a start."""
 _REPLICAS, _FAR, _RANGE = (6.0, 14.0), 0.2, (0.02, 0.25)
 """Numbers of replicas through which a branch is reached, where it begins, and distances along which it is followed."""
+_STRIDE, _BESIDE = 0.2, 1e-3
+"""Longest step along a branch; loads beside the one found, relative to it, at which the pieces of the line are counted."""
 _INNER, _OUTER = 1e-4, 1e-5
 """Steps of the differences of first and second order: what they leave of the place costs the load its square."""
 _MOST_STEPS, _LONGEST, _LONGEST_LOAD, _SMALLEST = 20, 0.3, 0.01, 1e-7
@@ -159,25 +162,35 @@ class _Surface:
 
     def starts(self, load: float) -> Iterator[Vector]:
         """Where the complexity is stationary along a branch of a fixed number of replicas, the largest distance first."""
-        branch = self._branch(load)
-        if branch is None:
-            return
-        sigma = [float(p.observables["complexity"]) for p in branch.points]  # type: ignore[arg-type]
-        for i, p in list(enumerate(branch.points))[1:-1]:
+        branch = self._branch(load, _REPLICAS[-1])
+        sigma = [] if branch is None else branch["complexity"].tolist()
+        for i in range(1, len(sigma) - 1):
+            p = branch.points[i]  # type: ignore[union-attr]
             if (sigma[i] - sigma[i - 1]) * (sigma[i + 1] - sigma[i]) < 0.0:
                 x = problem_of(self.setting, p.parameters, None).to_coordinates(p.order_parameters)
                 yield np.array([*x, math.log(p.parameters[self.copies]), math.log(p.parameters["distance"])])
 
-    def _branch(self, load: float) -> Branch | None:
+    def reconnects(self, found: _Critical) -> bool:
+        """Whether the line crosses the branch of this number of replicas once below the load, and more often above."""
+        crossings = []
+        for share in (1.0 - _BESIDE, 1.0 + _BESIDE):
+            branch = self._branch(share * found.alpha, math.exp(float(found.z[-2])))
+            sigma = np.array([math.nan]) if branch is None else branch["complexity"]
+            crossings.append(int(np.sum(sigma[1:] * sigma[:-1] < 0.0)))
+        return crossings[0] == 1 and crossings[1] > 1
+
+    def _branch(self, load: float, copies: float) -> Branch | None:
+        """The branch of a number of replicas from large distances to small ones, through folds."""
         point = None
-        for y in _REPLICAS:
+        for y in (_REPLICAS[0], copies):
             values = self.values(np.log([y, _FAR]), load)
             point = solve_point(self.setting, values, point, self.tolerance)
             if not point.converged:
                 return None
         assert point is not None
         target = (self.setting.model, self.setting.ansatz)
-        return follow(point, "distance", _RANGE, target=target, direction=-1.0, tolerance=self.tolerance)
+        settings: dict[str, Any] = {"target": target, "direction": -1.0, "longest": _STRIDE, "tolerance": self.tolerance}
+        return follow(point, "distance", _RANGE, **settings)
 
 
 def _indefinite(slopes: Vector, matrix: Vector, n: int) -> bool:
@@ -206,7 +219,7 @@ def breakup(axis: Axis, name: str) -> Landmark:
                 found = surface.critical(start, load)
             except (NotFound, ArithmeticError, np.linalg.LinAlgError):
                 continue
-            if found.indefinite and 0.0 < found.alpha < end:
+            if found.indefinite and 0.0 < found.alpha < end and surface.reconnects(found):
                 return _touching(axis, name, surface, found)
     raise NotFound("no point was found where two pieces of the line of vanishing complexity touch.")
 
