@@ -237,6 +237,8 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
                 found.append((1 / width, rest(environment) / width, 0))
             found += [_crossing([f(environment) for f in parts], side) for parts, side in beside]
             centres = _narrow(window, mpmath.sqrt(v), found) if several else []
+            if len(centres) == 2:  # a loss or the side of an edge has the one narrow kink, which the window does not know
+                window = (*centres[1], *window[2:])
             # one narrow kink has the nodes around it, and those around the bulk are dense enough for wide ones
             nodes = _many_centres(window, centres, step) if len(centres) > 2 else _whole_line(window, step)
         total, local = mpmath.mpf(0), dict(environment)

@@ -7,10 +7,15 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import mpmath
 import pytest
+import sympy as sp
 
 import replica
 import saddle
+from replica.evaluation import evaluate
+from replica.expr import Average
+from replica.losses import loss_function
 
 HERE = Path(__file__).parent
 
@@ -57,3 +62,16 @@ def test_whole_accuracy_check(accuracy: ModuleType) -> None:
     rows = [row for row in map(accuracy.compare, range(2000, 2330)) if row is not None]
     verdict = accuracy.summary(rows)
     assert verdict["not_covered"] == verdict["beyond_promise"] == 0, verdict
+
+
+@pytest.mark.parametrize("margin", [0.03, 1.3, -2.0])
+def test_one_kink_of_a_loss(margin: float) -> None:
+    """An average of a hinge has one narrow feature, beside which nothing says where the nodes should be."""
+    z = sp.Symbol("z")
+    average = Average(sp.exp(-loss_function("hinge")(z - sp.Symbol("kappa"))), z, sp.Rational(2, 5))
+    found = evaluate(average, {"kappa": str(margin)}, digits=14)
+
+    def density(x: mpmath.mpf) -> mpmath.mpf:
+        return mpmath.exp(-max(0, margin - x) - x * x / 0.8) / mpmath.sqrt(0.8 * mpmath.pi)
+
+    assert abs(found - mpmath.quad(density, [-8, margin, 8])) < 1e-13
