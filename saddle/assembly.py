@@ -1,4 +1,4 @@
-r"""The saddle-point equations at some coordinates, and Newton's method on them: compiled together with every kernel.
+r"""The saddle-point equations at some coordinates: compiled together with every kernel.
 
 Let ``Q`` be the overlaps and ``A(Q)``, ``W(Qhat)`` the pair averages of the two sides.  For discrete weights the
 conjugates of the free overlaps are explicit, :math:`\hat Q = \alpha A(Q)`; unknown are the free overlaps and the
@@ -62,7 +62,6 @@ from saddle.kernel_interface import (
     PIVOT_AT,
     PIVOT_NORM,
     PIVOTS,
-    RECORD,
     RELATIVE,
     RESIDUALS,
     SCALE,
@@ -78,10 +77,6 @@ from saddle.special import _compiled
 
 _LARGEST_LOGIT = 600.0
 _UNIT_ROUNDOFF = 2.220446049250313e-16
-_LARGEST_NOISE = 1e-5
-"""Rounding of the relative residuals beyond which a point has no digits: an overlap within 1e-9 of 1."""
-_EXACT = 1e-15
-_LONGEST_STEP = 4.0
 
 
 @_compiled
@@ -370,122 +365,3 @@ def _through_coordinates(raw: Vector, record: Vector) -> None:
             for k in range(n):
                 total += raw[i, k] * record[CHAIN + k * n + j]
             record[JACOBIAN + i * n + j] = total
-
-
-@_compiled
-def _largest_residual(record: Vector) -> float:
-    """The largest undamped residual; infinite outside the domain."""
-    largest = 0.0
-    for i in range(N_UNKNOWN):
-        if not math.isfinite(record[RESIDUALS + i]):
-            return math.inf
-        largest = max(largest, abs(record[RESIDUALS + i]))
-    return largest if math.isfinite(record[FREE_ENTROPY]) else math.inf
-
-
-@_compiled
-def _norm(record: Vector) -> float:
-    """The norm of the relative residuals."""
-    total = 0.0
-    for i in range(N_UNKNOWN):
-        total += record[RELATIVE + i] ** 2
-    return math.sqrt(total)
-
-
-@_compiled
-def _solved(record: Vector, tolerance: float) -> bool:
-    """Whether the relative residuals are below the tolerance, or below their own rounding error."""
-    if not math.isfinite(_largest_residual(record)) or not record[NOISE] <= _LARGEST_NOISE:
-        return False
-    allowed, largest = max(tolerance, record[NOISE]), 0.0
-    for i in range(N_UNKNOWN):
-        largest = max(largest, abs(record[RELATIVE + i]))
-    return largest <= allowed
-
-
-@_compiled
-def _newton_step(record: Vector, step: Vector) -> None:
-    """The step of Newton's method, shortened to what its linear model can be trusted for.
-
-    A coordinate that the equations do not feel above their rounding (a pivot that is lost beside its overlap) is shortened
-    by itself: its step is arbitrary, and must not hold up the others.
-    """
-    matrix = np.empty((N_UNKNOWN, N_UNKNOWN))
-    for i in range(N_UNKNOWN):
-        step[i] = -record[RELATIVE + i]
-        for j in range(N_UNKNOWN):
-            matrix[i, j] = record[JACOBIAN + i * N_UNKNOWN + j]
-    eliminate(matrix, step)
-    longest = 0.0
-    for i in range(N_UNKNOWN):
-        felt = 0.0
-        for j in range(N_UNKNOWN):
-            felt = max(felt, abs(record[JACOBIAN + j * N_UNKNOWN + i]))
-        if felt * _LONGEST_STEP <= record[NOISE]:
-            step[i] = max(-_LONGEST_STEP, min(_LONGEST_STEP, step[i]))
-        longest = max(longest, abs(step[i]))
-    if longest > _LONGEST_STEP:
-        for i in range(N_UNKNOWN):
-            step[i] *= _LONGEST_STEP / longest
-
-
-@_compiled
-def newton(
-    x: Vector,
-    p: Vector,
-    S: Vector,
-    C: Vector,
-    origin: int,
-    quarter_step: float,
-    reach: float,
-    tolerance: float,
-    most: int,
-    halvings: int,
-    record: Vector,
-    log: Vector,
-) -> tuple[int, bool]:
-    """Newton's method from ``x`` (overwritten); how many lines of the log it filled, and whether it converged.
-
-    A step that does not reduce the relative residuals is halved.  Converged means residuals of at most ``tolerance``; one
-    more step is then taken if it improves them.  The last steps do without a Jacobian of their own: that of
-    the state before, which is as close as the residuals are small, stays in the record.
-    """
-    n, count, jacobian = N_UNKNOWN, 0, most >= 0
-    if not equations(x, p, S, C, origin, quarter_step, reach, jacobian, record):
-        return 0, False
-    if not math.isfinite(_largest_residual(record)):
-        return 0, False
-    step, moved, trial = np.empty(n), np.empty(n), np.empty(RECORD)
-    while count < most and not _solved(record, _EXACT):
-        done, norm = _solved(record, tolerance), _norm(record)
-        last = done or norm < 0.1 * math.sqrt(tolerance)
-        _newton_step(record, step)
-        damping, found = 1.0, False
-        for _ in range(halvings + 1):
-            for i in range(n):
-                moved[i] = x[i] + damping * step[i]
-            inside = equations(moved, p, S, C, origin, quarter_step, reach, not last, trial)
-            if inside and math.isfinite(_largest_residual(trial)) and _norm(trial) < norm:
-                found = True
-                break
-            damping /= 2.0
-        log[2 * count] = _largest_residual(record)
-        log[2 * count + 1] = damping if found else 0.0
-        count += 1
-        if not found:
-            break
-        if last and not done and not _solved(trial, tolerance):
-            equations(moved, p, S, C, origin, quarter_step, reach, last, trial)
-        elif last:
-            for i in range(n * n):
-                trial[JACOBIAN + i] = record[JACOBIAN + i]
-            trial[ORIENTATION] = record[ORIENTATION]
-        for i in range(n):
-            x[i] = moved[i]
-        for i in range(RECORD):
-            record[i] = trial[i]
-        if done:
-            break
-    log[2 * count] = _largest_residual(record)
-    log[2 * count + 1] = 0.0
-    return count + 1, _solved(record, tolerance)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from replica.ansatz import conjugate
@@ -191,7 +191,7 @@ class Search:
         problem = self.problem_at(m)
         attempt = newton(problem, here.state.coordinates, self.rule, self.tolerance)
         log = (*here.iterations, *(i._replace(step=len(here.iterations) + i.step) for i in attempt.iterations))
-        return self._genuine(m, problem, replace(attempt, iterations=log))
+        return self._genuine(m, problem, attempt._replace(iterations=log))
 
     def _genuine(self, m: float, problem: Problem, attempt: Attempt) -> Broken | None:
         """The solution if it is converged, not past a fold and not collapsed."""

@@ -13,7 +13,8 @@ from saddle.setting import Setting
 
 def is_infinite(setting: Setting, values: Mapping[str, float]) -> bool:
     """Whether a multiplicity that stays is infinite."""
-    return any(math.isinf(values.get(name, 1.0)) for name in setting.ansatz.multiplicities)
+    names = setting.ansatz.multiplicities
+    return bool(names) and any(math.isinf(values.get(name, 1.0)) for name in names)
 
 
 def infinite_point(

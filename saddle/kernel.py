@@ -52,6 +52,7 @@ _SHAPING = (
     "special.py",
     "special_calls.py",
     "special_complex.py",
+    "stepping.py",
     "tilts.py",
 )
 

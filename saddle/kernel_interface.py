@@ -44,5 +44,6 @@ def pivots(p: Vector, S: Vector, C: Vector, origin: int, quarter_step: float, re
 energetic_jacobian = energetic
 weights_jacobian = weights
 interaction = pivots
+origins = pivots
 energetic_observables = energetic
 weights_observables = weights

@@ -28,7 +28,7 @@ from replica.hard_limit import limit_load
 from replica.passes import log_sums
 from replica.sat_limit import SatLimit, limit_replicon, sat_limit
 from replica.teacher import nishimori
-from saddle import assembly, edges, elimination, readings, special, special_complex
+from saddle import assembly, edges, elimination, readings, special, special_complex, stepping
 from saddle.codegen import KernelWriter
 from saddle.conditioning import Conditioning, series_tables
 from saddle.offsets import Shift, origins
@@ -57,7 +57,7 @@ def render(free_entropy: FreeEntropy, continued: bool = False) -> str:
     )
     constants = "\n".join(f"{name} = {value!r}" for name, value in layout.constants().items())
     functions = "".join(writer.source() for writer in layout.writers())
-    solver = "\n".join(_source_of(module) for module in (elimination, assembly, readings))
+    solver = "\n".join(_source_of(module) for module in (elimination, assembly, stepping, readings))
     return f"{header}{series_tables(functions)}{functions}\n\n{constants}\n{solver}\n"
 
 

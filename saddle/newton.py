@@ -8,8 +8,9 @@ coordinates that cannot leave the domain; a step that does not reduce the *undam
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from functools import partial
 from itertools import count, repeat
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,9 +24,11 @@ _INNER_STEPS = 60
 _BORDER = -10.0
 """Coordinate of a small pivot."""
 
+_iteration = partial(tuple.__new__, Iteration)
+"""An iteration from the values of its fields: what a named tuple's own constructor does, without a frame of Python."""
 
-@dataclass(frozen=True)
-class Attempt:
+
+class Attempt(NamedTuple):
     """Where an iteration ended: its last state (None if the start was outside the domain), and how it got there."""
 
     state: State | None
@@ -38,11 +41,12 @@ def newton(
 ) -> Attempt:
     """Return the outcome of Newton's method from the coordinates ``x``.
 
-    It runs compiled (:func:`saddle.assembly.newton`).  Converged means undamped residuals, relative to what the overlaps
+    It runs compiled (:func:`saddle.stepping.newton`).  Converged means undamped residuals, relative to what the overlaps
     have left to 1, of at most ``tolerance``; one more step is then taken if it improves them.
     """
     state, log, converged = problem.newton(x, rule, tolerance, most, halvings)
-    return Attempt(state, tuple(map(Iteration, count(first), log[::2], log[1::2], repeat("newton"))), converged)
+    steps = zip(count(first), log[::2], log[1::2], repeat("newton"))
+    return Attempt(state, tuple(map(_iteration, steps)), converged)
 
 
 def _norm(residuals: Vector) -> float:

@@ -15,7 +15,7 @@ from replica.ansatz import conjugate
 from replica.teacher import generalization_error
 from saddle.clusters import cluster_point, observable_names
 from saddle.newton import Attempt
-from saddle.problem import Problem, State
+from saddle.problem import Observables, Problem, State
 from saddle.quadrature import Rule
 from saddle.results import Iteration, SaddlePoint, Status
 from saddle.setting import Setting
@@ -23,6 +23,8 @@ from saddle.stability import Stability, of_conditioned, of_replicon
 
 _EPS = float(np.finfo(float).eps)
 _ROUNDING = 16 * _EPS
+_FINER = 1.25
+"""How much finer the steps of the refined rule are: its error is the plain one's to this power, so that it sees that one."""
 _SENSITIVITY_RULE = Rule(0.4, 8.0)
 """A rule for slopes that scale an error: four digits; its reach keeps the steps at the ends of the range small."""
 
@@ -39,20 +41,22 @@ def finished(
     """The result at a solved state: the value by the refined rule, with its errors, checked against its bound."""
     if setting.ansatz.multiplicities:
         return cluster_point(setting, problem, values, state, iterations, tolerance)
-    refined = _refined(problem, state, setting.rule)
+    refined, read = _refined(problem, state, setting.rule)
     if refined is None or not math.isfinite(refined.free_entropy):
         return not_converged(setting, values, Attempt(state, iterations, False), tolerance)
-    value = refined.free_entropy
+    value, residual = refined.free_entropy, state.residual
     quadrature = abs(value - state.free_entropy)
     error = quadrature + _ROUNDING * refined.scale + _reference_error(problem, state, reference)
-    error += sum(_EPS * abs(problem.slope(state, name)) for name in problem.imposed)
+    for name in problem.imposed:
+        error += _EPS * abs(problem.slope(state, name))
     error += _covariance_error(problem, state, setting.rule)
-    observables, stability = _observables(setting, problem, values, state, reference)
+    observables, stability = _observables(setting, problem, values, state, reference, read)
     bound = observables.get("bound")
     if isinstance(bound, float) and value > bound + 10 * error + 1e-12:
         message = f"The solution found has entropy {value:.12g} above the bound {bound:.12g}: a spurious branch."
         return without_value(setting, values, Status.NOT_CONVERGED, message, iterations, tolerance)
-    observables = {**_thermal(setting, problem, values, state, value), **observables}
+    if getattr(setting.model.constraint, "temperature", ""):
+        observables = {**_thermal(setting, problem, values, state, value), **observables}
     entropy = observables.get("entropy", value)
     negative = setting.model.weights.counts and isinstance(entropy, float) and entropy < -error
     status = Status.NEGATIVE_ENTROPY if negative else Status.CONVERGED
@@ -65,11 +69,11 @@ def finished(
         parameters=dict(values),
         order_parameters=order_parameters(problem, state),
         free_entropy=value,
-        residual=state.residual,
+        residual=residual,
         quadrature_error=quadrature,
         error=error,
         status=status,
-        message=" ".join(filter(None, (_message(status, state.residual), stability.reason))),
+        message=f"{_message(status, residual)} {stability.reason}".rstrip(),
         iterations=iterations,
         observables=observables,
         warnings=stability.warnings,
@@ -99,15 +103,21 @@ def _covariance_error(problem: Problem, state: State, rule: Rule) -> float:
     return total + 0.5 * scaled * of_variance / problem.meta["field_variance"]
 
 
-def _refined(problem: Problem, state: State, rule: Rule) -> State | None:
-    """The state by a refined rule: where a variance is 0 to rounding, the first that does not make it negative."""
-    finer = rule.refined()
-    found = problem.state(state.coordinates, finer, jacobian=False)
-    for divisor in (1.4, 1.6, 1.45, 1.55):
+def _refined(problem: Problem, state: State, rule: Rule) -> tuple[State | None, Observables]:
+    """The state by a refined rule, and its observables where they belong to a row.
+
+    Where a variance is 0 to rounding, the refined rule is the first that does not make it negative.
+    """
+    finer, read = rule.refined(_FINER), Observables()
+    if problem.imposed:
+        found = problem.state(state.coordinates, finer, jacobian=False)
+    else:
+        found, read = problem.assessed(state, rule, finer)
+    for divisor in (1.35, 1.45, 1.3, 1.4):
         if found is None or math.isfinite(found.free_entropy):
             break
         found = problem.state(state.coordinates, Rule(rule.step / divisor, finer.reach), jacobian=False)
-    return found
+    return found, read
 
 
 def _message(status: Status, residual: float) -> str:
@@ -123,27 +133,29 @@ def _thermal(
 
     The free entropy is stationary in what is solved for, so that its explicit derivative is the whole one.
     """
-    name = getattr(setting.model.constraint, "temperature", "")
-    if not name:
-        return {}
-    energy = 0.0
+    name, energy = setting.model.constraint.temperature, 0.0  # type: ignore[attr-defined]
     if math.isfinite(values[name]):
         energy = -problem.observables(state, setting.rule)["derivatives"][name]
     return {"energy": energy, "entropy": free_entropy + (values[name] * energy if energy else 0.0)}
 
 
 def _observables(
-    setting: Setting, problem: Problem, values: Mapping[str, float], state: State, reference: SaddlePoint | None
+    setting: Setting,
+    problem: Problem,
+    values: Mapping[str, float],
+    state: State,
+    reference: SaddlePoint | None,
+    read: Observables,
 ) -> tuple[dict[str, float | bool | None], Stability]:
     """What the ansatz adds to a row: slope, bound and stability, or overlap, distance, replicon and stability."""
-    learned = _generalization(setting, state.overlaps)
+    learned = _generalization(setting, state.overlaps) if setting.teacher_overlap else {}
     if setting.ansatz.imposed:
         name = setting.ansatz.imposed[0]
         bound = setting.model.weights.distance_bound(values["distance"])
         stability = of_conditioned(problem, state, reference)
         slope = setting.distance_rate * problem.slope(state, name)
         return {"slope": slope, "bound": bound, "stable": stability.stable, **learned}, stability
-    ((name, replicon),) = problem.observables(state, setting.rule)["replicons"].items()
+    ((name, replicon),) = read["replicons"].items()
     stability, overlap = of_replicon(replicon), state.overlaps.get(name, 0.0)
     distance = (state.overlaps.get(setting.norms[name] or "", 1.0) - overlap) / (2 * setting.model.weights.scale)
     found = {"overlap": overlap, "distance": distance, "replicon": replicon, "stable": stability.stable}
@@ -151,18 +163,16 @@ def _observables(
 
 
 def _generalization(setting: Setting, overlaps: Mapping[str, float]) -> dict[str, float | bool | None]:
-    """The generalisation error of a student of a teacher, from their overlap; nothing without a teacher."""
-    name = setting.teacher_overlap
-    return {"generalization_error": generalization_error(setting.model, overlaps[name])} if name else {}
+    """The generalisation error of a student of a teacher, from their overlap."""
+    return {"generalization_error": generalization_error(setting.model, overlaps[setting.teacher_overlap])}
 
 
 def order_parameters(problem: Problem, state: State) -> dict[str, float]:
     """Every overlap and its conjugate, by name."""
     ordered: dict[str, float] = {}
-    for name in problem.active:
-        ordered[name] = state.overlaps[name]
-        ordered[conjugate(name)] = state.conjugates[conjugate(name)]
-    for name in problem.meta["given"]:
+    for overlap, hat in zip(state.overlaps.items(), state.conjugates.items(), strict=True):
+        ordered[overlap[0]], ordered[hat[0]] = overlap[1], hat[1]
+    for name in problem.shape.given:
         ordered[name] = problem.given[name]
         ordered[conjugate(name)] = problem.given[conjugate(name)]
     for name in problem.meta["zero"]:

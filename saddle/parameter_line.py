@@ -163,7 +163,7 @@ class ParameterLine:
     def _problem_inside(self, at: float) -> Problem:
         """The equations, unless the parameter cannot have this value at all."""
         ansatz = self.setting.ansatz
-        positive = ("alpha", "distance", *ansatz.multiplicities, *self.setting.positive_parameters())
+        positive = ("alpha", "distance", *ansatz.multiplicities, *self.setting.positive_parameters)
         for name, value in self.values(at).items():
             if name in ansatz.multiplicities and name not in ansatz.extremised and value < 1.0:
                 raise InputError(f"{name} counts replicas: it is at least 1.")

@@ -9,186 +9,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 
 from replica.ansatz import conjugate
 from saddle.quadrature import Rule
+from saddle.state import Place, State, Vector, shape_of
 
-Vector = np.ndarray
+__all__ = ["Observables", "Place", "Problem", "State", "Vector"]
+
+Observables = dict[str, dict[str, float]]
+"""``replicons`` by the name of their overlap, ``derivatives`` of the energetic term by that of their parameter."""
 _IDENTITY = 1e-5
 """Difference of two overlaps that are equal by an identity: a solved saddle is far closer, another branch far off."""
 _BROKEN = (ZeroDivisionError, ValueError, OverflowError)
 """What a kernel raises outside the domain where it runs without a compiler."""
 _PLAIN = Rule()
-_SMALLEST_NORM = 1e-12
-
-
-@dataclass(frozen=True)
-class Place:
-    """The overlaps at some coordinates.
-
-    ``pivots``, ``remaining`` (what is left to 1) and ``offsets`` (of overlaps that are measured from an origin) are free of
-    cancellation; ``chain`` is the derivative of the unknowns (free overlaps, imposed conjugates) in the coordinates.
-    """
-
-    overlaps: dict[str, float]
-    pivots: dict[str, float]
-    remaining: dict[str, float]
-    chain: Vector
-    offsets: dict[str, float] = field(default_factory=dict)
-
-
-class State:
-    """All quantities at one point in coordinates: a record of the compiled equations, read by name.
-
-    ``residuals`` are undamped, ``relative`` the same relative to what an overlap has left to 1; ``jacobian`` is of the
-    latter with respect to the coordinates (nan if it was not asked for); ``noise`` is its rounding error;
-    ``orientation`` is the sign of its determinant relative to no patterns: negative past a fold.
-    """
-
-    def __init__(self, shape: Shape, coordinates: Vector, record: Vector) -> None:
-        self.shape, self.coordinates, self.record = shape, coordinates, record
-        # numbers of Python are read one by one far more quickly than an array
-        self._numbers: list[float] = record.tolist()
-        #: The free entropy, in nats per weight.
-        self.free_entropy = self._numbers[shape.starts["free_entropy"]]
-        #: The sign of the determinant of the Jacobian relative to no patterns.
-        self.orientation = self._numbers[shape.starts["orientation"]]
-
-    def _scalar(self, name: str) -> float:
-        return self._numbers[self.shape.starts[name]]
-
-    def _section(self, name: str) -> Vector:
-        start, end = self.shape.sections[name]
-        return self.record[start:end]
-
-    def _named(self, names: list[str], section: str) -> dict[str, float]:
-        start, end = self.shape.sections[section]
-        return dict(zip(names, self._numbers[start:end], strict=True))
-
-    @property
-    def scale(self) -> float:
-        """The sum of the sizes of the terms of the free entropy."""
-        return self._scalar("scale")
-
-    @property
-    def energetic(self) -> float:
-        """The energetic average."""
-        return self._scalar("energetic")
-
-    @property
-    def noise(self) -> float:
-        """The rounding error of the relative residuals."""
-        return self._scalar("noise")
-
-    @cached_property
-    def overlaps(self) -> dict[str, float]:
-        """The overlaps by name."""
-        return self._named(self.shape.active, "overlaps")
-
-    @property
-    def pivots(self) -> dict[str, float]:
-        """The pivots by the name of their overlap."""
-        return self._named(self.shape.pivots, "pivots")
-
-    @cached_property
-    def conjugates(self) -> dict[str, float]:
-        """The conjugates by name."""
-        return self._named(self.shape.conjugates, "conjugates")
-
-    @property
-    def energetic_pairs(self) -> dict[str, float]:
-        """The pair averages of the energetic side by the name of their overlap."""
-        return self._named(self.shape.active, "pairs")
-
-    @property
-    def residuals(self) -> Vector:
-        """The undamped residuals."""
-        return self._section("residuals")
-
-    @property
-    def relative(self) -> Vector:
-        """The residuals relative to what an overlap has left to 1."""
-        return self._section("relative")
-
-    @property
-    def jacobian(self) -> Vector:
-        """Derivatives of the relative residuals in the coordinates."""
-        n = len(self.shape.unknown)
-        return self._section("jacobian").reshape(n, n)
-
-    @cached_property
-    def place(self) -> Place:
-        """The overlaps with what belongs to them."""
-        return self.shape.place(self.record)
-
-    @property
-    def residual(self) -> float:
-        """The largest undamped residual; infinite outside the domain."""
-        start, end = self.shape.sections["residuals"]
-        numbers = self._numbers[start:end]
-        finite = all(map(math.isfinite, (self.free_entropy, *numbers)))
-        return max(map(abs, numbers), default=0.0) if finite else math.inf
-
-    @property
-    def singularity(self) -> float:
-        """Smallest singular value of the Jacobian with normalised columns: 0 where a branch folds or freezes."""
-        columns = np.maximum(np.linalg.norm(self.jacobian, axis=0), np.finfo(float).tiny)
-        return float(np.linalg.svd(self.jacobian / columns, compute_uv=False)[-1])
-
-
-class Shape:
-    """The unknowns of a kernel by name, and where the record of a state keeps what."""
-
-    def __init__(self, meta: Mapping[str, Any]) -> None:
-        self.discrete: bool = meta["discrete"]
-        self.active: list[str] = meta["active"]
-        self.free: list[str] = meta["free"]
-        self.imposed: list[str] = meta["imposed"]
-        self.pivots: list[str] = meta["pivots"]
-        self.own_pivots: list[str] = meta["own_pivots"]
-        self.given: list[str] = list(meta["given"])
-        self.norm_of: dict[str, str] = meta["norm_of"]
-        self.norms: list[str] = meta["norms"]
-        self.imposed_norms: dict[str, list[str]] = meta["imposed_norms"]
-        self.offsets: list[str] = meta["offsets"]
-        self.conjugates = [conjugate(k) for k in self.active]
-        self.unknown = self.free + ([conjugate(k) for k in self.imposed] if self.discrete else [])
-        self.index = {name: i for i, name in enumerate(self.active)}
-        self.measured = [i for i, k in enumerate(self.active) if k in self.pivots or k in self.imposed]
-        self.sections: dict[str, tuple[int, int]] = {}
-        end = 0
-        for name, size in meta["sections"].items():
-            self.sections[name] = (end, end + size)
-            end += size
-        self.record_size = end
-        self.starts = {name: start for name, (start, _) in self.sections.items()}
-        known = [*self.active, *self.given, *meta["zero"]]
-        self.order_parameters = frozenset((*known, *map(conjugate, known)))
-
-    def place(self, record: Vector) -> Place:
-        """The overlaps in a record."""
-        overlaps, left, pivots, chain, offsets = (
-            record[slice(*self.sections[name])] for name in ("overlaps", "left", "pivots", "chain", "offsets")
-        )
-        remaining = dict(zip(self.active, left.tolist(), strict=True))
-        return Place(
-            dict(zip(self.active, overlaps.tolist(), strict=True)),
-            dict(zip(self.pivots, pivots.tolist(), strict=True)),
-            {k: value for k, value in remaining.items() if k in self.pivots or k in self.imposed},
-            chain.reshape(len(self.unknown), len(self.unknown)),
-            dict(zip(self.offsets, offsets.tolist(), strict=True)),
-        )
-
-
-@lru_cache(maxsize=64)
-def _shape_of(kernel: ModuleType) -> Shape:
-    return Shape(kernel.META)
+_SMALLEST_ROOM = 1e-3
+"""What an imposed overlap leaves to 1 from which a coarse rule has digits enough, relative to it."""
 
 
 class Problem:
@@ -205,7 +45,7 @@ class Problem:
     """
 
     def __init__(self, kernel: ModuleType, parameters: Mapping[str, float], given: Mapping[str, float]) -> None:
-        self.kernel, self.meta, self.shape = kernel, kernel.META, _shape_of(kernel)
+        self.kernel, self.meta, self.shape = kernel, kernel.META, shape_of(kernel)
         self.parameters, self.given = parameters, given
         self.alpha = parameters["alpha"]
         shape, meta = self.shape, self.meta
@@ -215,8 +55,10 @@ class Problem:
         self._constraint = [parameters[k] for k in meta["constraint"]]
         self._given_overlaps = [given[k] for k in shape.given]
         self._given_conjugates = [given[conjugate(k)] for k in shape.given]
-        fixed = [self.alpha, *self._imposed(), *self._given_overlaps, *self._given_conjugates]
-        self._origin = self._origins(parameters)
+        self.rooms: list[float] = []
+        """What the imposed overlaps leave to 1, or to the norms."""
+        fixed = [self.alpha, *(self._imposed() if self.imposed else ()), *self._given_overlaps, *self._given_conjugates]
+        self._origin = self._origins(parameters) if shape.offsets else {}
         origins = [self._origin.get(k, 0.0) for k in self.free]
         self._fixed = np.array([*fixed, *self._tail, *self._constraint, *origins])
 
@@ -225,9 +67,11 @@ class Problem:
         shape = self.shape
         values = [self.parameters[k] + sum(self._given_shares(k)) for k in self.imposed]
         if not shape.norms:
-            return [*values, *(self._room(value) for value in values)]
+            self.rooms = [self._room(value) for value in values]
+            return [*values, *self.rooms]
         shares = np.array([[0.5 * shape.imposed_norms[k].count(norm) for norm in shape.norms] for k in self.imposed])
-        return [*values, *(-self.parameters[k] for k in self.imposed), *shares.ravel(), *self._ties(shares).ravel()]
+        self.rooms = [-self.parameters[k] for k in self.imposed]
+        return [*values, *self.rooms, *shares.ravel(), *self._ties(shares).ravel()]
 
     def _room(self, imposed: float) -> float:
         """What an imposed overlap keeps from those above it: up to itself, or up to where the overlap matrix is positive.
@@ -243,8 +87,7 @@ class Problem:
 
     def _ties(self, shares: Vector) -> Vector:
         """At a fixed distance an imposed overlap moves with the norms: their stationarity holds along with its own."""
-        names = 2 * (len(self.active) + len(self.shape.given))
-        weight = self.call("interaction", [*([0.0] * names), *self._tail], 1 + len(self.active), _PLAIN)[1:]
+        weight = np.array(self._weights)
         imposed, norms = ([self.shape.index[k] for k in names] for names in (self.imposed, self.shape.norms))
         return shares * weight[imposed][:, None] / weight[norms]
 
@@ -326,13 +169,6 @@ class Problem:
             return None
         return self.shape.place(record) if inside else None
 
-    def _beyond(self, name: str) -> float:
-        """The part of what a pivot could explain that an imposed overlap further down keeps from it."""
-        ceiling = self.meta["ceilings"].get(name)
-        if ceiling is None:
-            return 0.0
-        return -self.parameters[ceiling] if self.shape.norms else self._room(self.parameters[ceiling])
-
     def to_coordinates(self, values: Mapping[str, float]) -> Vector:
         """Coordinates of a set of order parameters (free overlaps, and conjugates of imposed ones).
 
@@ -340,23 +176,18 @@ class Problem:
         coordinates are those of that point, so that a neighbour's solution stays inside the domain.  Overlaps on or outside
         the border are moved just inside.
         """
-        norms = {k: values[k] for k in self.shape.norms}
-        overlaps = self.impose(norms) | {k: values[k] for k in (*self.active, *self.meta["given"]) if k in values}
-        table = dict(zip(self.pivots, self._pivot_table(overlaps), strict=True))
-        origins = self._origins(overlaps)
-        x = []
-        for name in self.free:
-            if name in self.pivots:
-                explained, left, _ = table[name]
-                left -= self._beyond(name)
-                x.append(_logit((overlaps[name] - explained) / left if left > 0 else 0.5))
-            elif name in self.shape.norms:
-                x.append(math.log(max(overlaps[name], _SMALLEST_NORM)))
-            else:
-                x.append(overlaps[name] - origins.get(name, 0.0))
-        if self.discrete:
-            x += [values[conjugate(k)] for k in self.imposed]
-        return np.array(x)
+        shape = self.shape
+        overlaps = self.impose({k: values[k] for k in shape.norms}) if self.imposed else {}
+        known = [values[k] if k in values else overlaps[k] for k in self.active]
+        known += [values.get(k, value) for k, value in zip(shape.given, self._given_overlaps, strict=True)]
+        x = np.empty(len(self.unknown))
+        try:
+            self.kernel.coordinates(np.array(known, dtype=float), self._fixed, *_PLAIN.nodes(), x)
+        except _BROKEN:
+            x.fill(math.nan)
+        if self.discrete and self.imposed:
+            x[len(self.free) :] = [values[conjugate(k)] for k in self.imposed]
+        return x
 
     def state(self, x: Vector, rule: Rule, jacobian: bool = True) -> State | None:
         """Everything at these coordinates, None outside the domain."""
@@ -371,10 +202,28 @@ class Problem:
         self, x: Vector, rule: Rule, tolerance: float, most: int, halvings: int
     ) -> tuple[State | None, list[float], bool]:
         """Newton's method: the last state, residual and damping of every step in turn, and whether it converged."""
+        if (coarse := self._coarse(rule)) is not rule:
+            found = self._newton(x, rule, coarse, tolerance, most, halvings)
+            if found[2]:
+                return found
+        return self._newton(x, rule, rule, tolerance, most, halvings)
+
+    def _coarse(self, rule: Rule) -> Rule:
+        """A rule for the first steps; that itself where its errors, relative to what is left to 1, would be large.
+
+        Averages of powers are sharper than a coarse rule sees.
+        """
+        if self._tail or (self.rooms and min(map(abs, self.rooms)) < _SMALLEST_ROOM):
+            return rule
+        return rule.coarse()
+
+    def _newton(
+        self, x: Vector, rule: Rule, coarse: Rule, tolerance: float, most: int, halvings: int
+    ) -> tuple[State | None, list[float], bool]:
         record, log, coordinates = np.empty(self.shape.record_size), np.empty(2 * most + 2), np.array(x, dtype=float)
         try:
             lines, converged = self.kernel.newton(
-                coordinates, self._fixed, *rule.nodes(), tolerance, most, halvings, record, log
+                coordinates, self._fixed, *rule.nodes(), *coarse.nodes(), tolerance, most, halvings, record, log
             )
         except _BROKEN:
             return None, [], False
@@ -438,11 +287,14 @@ class Problem:
 
     def slope(self, state: State, name: str) -> float:
         """Derivative of the free entropy in an imposed overlap, at a saddle."""
-        arguments = [*(state.overlaps[k] for k in self.active), *self._given_overlaps]
-        arguments += [*(state.conjugates[conjugate(k)] for k in self.active), *self._given_conjugates, *self._tail]
-        weight = self.call("interaction", arguments, 1 + len(self.active), _PLAIN)[1 + self.shape.index[name]]
         energetic = self.alpha * state.energetic_pairs[name]
-        return float(weight) * (energetic - state.conjugates[conjugate(name)])
+        return self._weights[self.shape.index[name]] * (energetic - state.conjugates[conjugate(name)])
+
+    @cached_property
+    def _weights(self) -> list[float]:
+        """How often the interaction counts every overlap times its conjugate: a function of the multiplicities alone."""
+        arguments = [*([0.0] * (2 * (len(self.active) + len(self.shape.given)))), *self._tail]
+        return self.call("interaction", arguments, 1 + len(self.active), _PLAIN)[1:].tolist()
 
     def internal(self, state: State, rule: Rule) -> dict[str, float]:
         r"""Derivative of the free entropy of all copies in each multiplicity that stays, at fixed order parameters.
@@ -470,20 +322,29 @@ class Problem:
         arguments += [*(state.conjugates[conjugate(k)] for k in self.active), *self._given_conjugates, *self._tail]
         return self.call(name, arguments, size, _PLAIN)
 
-    def observables(self, state: State, rule: Rule) -> dict[str, dict[str, float]]:
+    def observables(self, state: State, rule: Rule) -> Observables:
         """Replicons (1 - alpha times both factors) and explicit derivatives of the energetic term, by name."""
-        names, constraint = self.meta["replicons"], self.meta["constraint"]
-        found = np.empty(2 * len(names) + len(constraint))
+        found = np.empty(self.shape.readings)
         try:
             self.kernel.observables(self._fixed, *rule.nodes(), state.record, found)
         except _BROKEN:
             found.fill(math.nan)
+        return self._observables(found)
+
+    def assessed(self, state: State, rule: Rule, finer: Rule) -> tuple[State | None, Observables]:
+        """The state by a finer rule (None if it is then outside the domain), and its observables, in one call."""
+        found, record = np.empty(self.shape.readings), np.empty(self.shape.record_size)
+        try:
+            inside = self.kernel.assess(
+                state.coordinates, self._fixed, *rule.nodes(), *finer.nodes(), state.record, record, found
+            )
+        except _BROKEN:
+            return self.state(state.coordinates, finer, jacobian=False), self.observables(state, rule)
+        return State(self.shape, state.coordinates, record) if inside else None, self._observables(found)
+
+    def _observables(self, found: Vector) -> Observables:
+        names, constraint = self.meta["replicons"], self.meta["constraint"]
         values, first = found.tolist(), len(names) + len(constraint)
         replicons = {k: 1.0 - self.alpha * values[i] * values[first + i] for i, k in enumerate(names)}
-        derivatives = {k: self.alpha * value for k, value in zip(constraint, values[len(names) : first], strict=True)}
+        derivatives = {k: self.alpha * values[len(names) + i] for i, k in enumerate(constraint)}
         return {"replicons": replicons, "derivatives": derivatives}
-
-
-def _logit(ratio: float) -> float:
-    ratio = min(max(ratio, 1e-12), 1.0 - 1e-12)
-    return math.log(ratio) - math.log1p(-ratio)

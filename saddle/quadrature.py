@@ -9,12 +9,14 @@ the refined rule is the error of the plain one.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 _LARGEST_ARGUMENT = 48.0
 """Largest ``j h`` in the tables: ``sinh`` of it spans a range over width of 1e20."""
+
+_COARSE_REACH = 8.0
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,11 @@ class Rule:
 
     def refined(self, divisor: float = 1.5) -> Rule:
         """A smaller step (two thirds) and a wider range."""
-        return Rule(self.step / divisor, self.reach + 2.0)
+        return _rule(self.step / divisor, self.reach + 2.0)
+
+    def coarse(self) -> Rule:
+        """Half as large a step again: two thirds of the digits."""
+        return _rule(1.5 * self.step, min(self.reach, _COARSE_REACH))
 
     def __str__(self) -> str:
         return f"sinh trapezoid, step {self.step:g}, reach {self.reach:g} sd"
@@ -35,10 +41,19 @@ class Rule:
         """``sinh``, ``cosh`` of multiples of a quarter step (kernels take every fourth or fewer), and the index of 0."""
         return _tables(self.step / 4)
 
-    @lru_cache(maxsize=32)  # noqa: B019
     def nodes(self) -> tuple[np.ndarray, np.ndarray, int, float, float]:
         """What kernels are called with: the tables, the quarter step that they are made with, and the reach."""
+        return self._nodes
+
+    @cached_property
+    def _nodes(self) -> tuple[np.ndarray, np.ndarray, int, float, float]:
         return *self.tables(), self.step / 4, self.reach
+
+
+@lru_cache(maxsize=64)
+def _rule(step: float, reach: float) -> Rule:
+    """One object per rule, so that its tables are made once."""
+    return Rule(step, reach)
 
 
 @lru_cache(maxsize=16)

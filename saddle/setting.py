@@ -18,7 +18,6 @@ from replica.ansatz import Ansatz
 from replica.errors import InputError
 from replica.model import Model
 from replica.teacher import teacher_overlap
-from replica.user_files import is_file_name
 from saddle.kernel import Variant, kernel_key, load_kernel
 from saddle.quadrature import Rule
 
@@ -36,7 +35,7 @@ class Setting:
         """The setting of a free entropy, or of a (model, ansatz) pair of objects or names."""
         if isinstance(target, tuple) and len(target) == 2:
             model, ansatz = target
-            if isinstance(model, str) and isinstance(ansatz, str) and not (is_file_name(model) or is_file_name(ansatz)):
+            if isinstance(model, str) and isinstance(ansatz, str) and model in zoo.MODELS and ansatz in zoo.ANSATZE:
                 return _shipped(model, ansatz)
         elif hasattr(target, "model") and hasattr(target, "ansatz"):
             model, ansatz = target.model, target.ansatz
@@ -102,7 +101,7 @@ class Setting:
         known = {**self.ansatz.names(), **self.ansatz.zero_names()}
         return {name: self.ansatz.norm(key[1]) for key, name in known.items()}
 
-    @property
+    @cached_property
     def _prefixes(self) -> tuple[str, ...]:
         """The prefixes of parameters: none for the species that a problem is about, and those of its references."""
         return tuple(dict.fromkeys(["", *(prefix for _, prefix in self.ansatz.prefixes)]))
@@ -113,12 +112,16 @@ class Setting:
 
     def parameter_names(self) -> list[str]:
         """Names of the parameters, in the order of rows: load, margins, multiplicities, overlap and distance."""
+        return list(self._parameter_names)
+
+    @cached_property
+    def _parameter_names(self) -> tuple[str, ...]:
         names = [
             prefix + name for prefix in self._prefixes for name in self.model.obeyed(prefix).constraint.parameters
         ]
         spellings = self.ansatz.multiplicities and self.model.weights.unit_norm
         constrained = ["overlap", "distance"] if spellings else ["distance"]
-        return ["alpha", *names, *self.ansatz.multiplicities, *(constrained if self.ansatz.imposed else [])]
+        return ("alpha", *names, *self.ansatz.multiplicities, *(constrained if self.ansatz.imposed else []))
 
     def imposed_value(self, values: Mapping[str, float]) -> float:
         """The imposed overlap at a distance; where norms are free, what the distance takes off half their sum."""
@@ -133,17 +136,21 @@ class Setting:
 
     def resolve(self, given: Mapping[str, Any], tolerance: float) -> dict[str, float]:
         """Every parameter as a number, checked; ``"max"`` as a reference margin becomes the maximal margin."""
-        names = self.parameter_names()
+        names = self._parameter_names
         given = _both_spellings(given) if "overlap" in names else given
-        if missing := [name for name in names if name not in given and name not in self.ansatz.extremised]:
-            raise InputError(f"The ansatz {self.ansatz.name} needs {missing[0]}=.")
-        if extra := [name for name in given if name not in names]:
-            raise InputError(f"The ansatz {self.ansatz.name} takes no {extra[0]}; it takes {', '.join(names)}.")
+        if len(given) != len(names) or any(name not in given for name in names):
+            self._check_names(given)
         if not 0.0 < tolerance < 1e-2:
             raise InputError(f"tolerance = {tolerance!r} must be a positive number below 0.01.")
         values: dict[str, float] = {}
-        for name in [name for name in names if name in given]:
-            value, obeyed = given[name], self._obeyed(name)
+        for name in names:
+            if name not in given:
+                continue
+            value = given[name]
+            if isinstance(value, float) and math.isfinite(value):
+                values[name] = value
+                continue
+            obeyed = self._obeyed(name)
             temperature = getattr(obeyed.constraint, "temperature", "")
             if value == "max" and name.startswith("reference_"):
                 from saddle.capacities import maximal_margin
@@ -163,17 +170,25 @@ class Setting:
             values[name] = math.inf if unbounded and value in (math.inf, "inf") else _number(name, value)
         _check_domain(values)
         self._check_multiplicities(values)
-        for name, obeyed in self.positive_parameters().items():
+        for name, obeyed in self.positive_parameters.items():
             if name in values and not values[name] > 0.0:
                 raise InputError(f"{name} = {values[name]:g} must be positive for {obeyed.name}.")
         return values
 
+    def _check_names(self, given: Mapping[str, Any]) -> None:
+        names = self._parameter_names
+        if missing := [name for name in names if name not in given and name not in self.ansatz.extremised]:
+            raise InputError(f"The ansatz {self.ansatz.name} needs {missing[0]}=.")
+        if extra := [name for name in given if name not in names]:
+            raise InputError(f"The ansatz {self.ansatz.name} takes no {extra[0]}; it takes {', '.join(names)}.")
+
+    @cached_property
     def positive_parameters(self) -> dict[str, Model]:
         """The constraints' parameters that must be positive, and whose they are."""
         models = {prefix: self.model.obeyed(prefix) for prefix in self._prefixes}
         return {p + name: model for p, model in models.items() for name in getattr(model.constraint, "positive", ())}
 
-    @property
+    @cached_property
     def _countable(self) -> tuple[str, ...]:
         """Multiplicities that may be infinite: those that are not extremised."""
         return tuple(name for name in self.ansatz.multiplicities if name not in self.ansatz.extremised)

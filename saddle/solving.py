@@ -449,13 +449,21 @@ def beyond_fold(setting: Setting, values: Mapping[str, float], tolerance: float)
     return without_value(setting, values, Status.NO_SADDLE, message + ".", (), tolerance)
 
 
+@lru_cache(maxsize=512)
+def _limit_load(setting: Setting, constraint: tuple[float, ...]) -> float:
+    """The load at which the overlap of two solutions reaches 1, at these parameters of the constraint."""
+    given = dict(zip(setting.kernel.META["constraint"], constraint, strict=True))
+    problem = Problem(setting.kernel, {"alpha": 1.0, **given}, {})
+    return float(problem.call("limit_load", list(constraint), 1 + len(constraint), setting.rule)[0])
+
+
 def _beyond_limit(
     setting: Setting, problem: Problem, values: Mapping[str, float], tolerance: float
 ) -> SaddlePoint | None:
     """The answer where there is no saddle: at and above the load at which the overlap of two solutions reaches 1."""
     if not problem.meta["limit_load"]:
         return None
-    limit = float(problem.call("limit_load", [values[c] for c in problem.meta["constraint"]], 2, setting.rule)[0])
+    limit = _limit_load(setting, tuple(values[c] for c in problem.meta["constraint"]))
     if values["alpha"] < limit:
         return None
     what = (

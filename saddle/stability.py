@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from saddle.problem import Problem, State
     from saddle.results import SaddlePoint
 
-_SIGN = Rule(0.25, 8.0)
-"""A rule for signs: eight digits."""
+_SIGN = Rule(0.4, 8.0)
+"""A rule for signs: four digits."""
+_UNDECIDED = 1e-2
+"""Replicons for whose sign four digits are too few."""
 NO_CRITERION = "No stability criterion applies: no group of replicas has an overlap of its own that could split."
 UNSTABLE = "The replica-symmetric saddle is unstable here (negative replicon): replica symmetry is broken."
 _UNSTABLE_REFERENCE = (
@@ -37,16 +39,21 @@ class Stability:
     warnings: tuple[str, ...] = ()
 
 
+_STABLE, _UNSTABLE = Stability(True), Stability(False, "", (UNSTABLE,))
+
+
 def of_replicon(replicon: float | None) -> Stability:
     """Stability of a single group of replicas."""
     if replicon is None:
         return Stability(None, NO_CRITERION)
-    return Stability(True) if replicon > 0.0 else Stability(False, "", (UNSTABLE,))
+    return _STABLE if replicon > 0.0 else _UNSTABLE
 
 
 def of_conditioned(problem: Problem, state: State, reference: SaddlePoint | None) -> Stability:
     """Stability of a saddle around a reference: of the reference's own saddle and of the probes'."""
     own = problem.observables(state, _SIGN)["replicons"] if problem.meta["replicons"] else {}
+    if own and not abs(min(own.values())) > _UNDECIDED:
+        own = problem.observables(state, Rule())["replicons"]
     signs = {_UNSTABLE_PROBES: min(own.values()) > 0.0} if own else {}
     before = reference.observables.get("stable") if reference is not None else None
     if isinstance(before, bool):
