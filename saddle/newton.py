@@ -99,16 +99,17 @@ class FixedPoint:
         for _ in range(_INNER_STEPS):
             arguments = problem.weights_arguments(place, self.conjugates)
             out = problem.call("weights_jacobian", arguments, 1 + n + n * n, self.rule)
-            if not np.all(np.isfinite(out)):
+            if not np.isfinite(out).all():
                 return False
-            self.overlaps.update({k: float(out[1 + problem.active.index(k)]) for k in problem.free})
+            self.overlaps.update({k: float(out[1 + problem.shape.index[k]]) for k in problem.free})
             problem.impose(self.overlaps)
             miss = np.array([self.overlaps[k] for k in problem.imposed]) - out[1 + np.array(imposed, dtype=int)]
-            if not imposed or float(np.max(np.abs(miss))) < 1e-9:
+            if not imposed or max(map(abs, miss.tolist())) < 1e-9:
                 return True
             slopes = problem.imposed_slopes(out[1 + n :].reshape(n, n))
-            step = np.linalg.lstsq(slopes, miss, rcond=None)[0]
-            step *= min(1.0, 1.0 / max(float(np.max(np.abs(step))), 1e-300))
+            single = len(miss) == 1 and slopes[0, 0] != 0.0
+            step = miss / slopes[0] if single else np.linalg.lstsq(slopes, miss, rcond=None)[0]
+            step *= min(1.0, 1.0 / max(*map(abs, step.tolist()), 1e-300))
             self.imposed = self.imposed + step
             self.conjugates = problem.free_conjugates(self.pairs, self.imposed)
         return False
