@@ -72,10 +72,8 @@ def local_entropy(
         Order parameters to start the first point of every branch from.
     tolerance : float
         Largest undamped residual.
-    progress : callable, optional
-        Called with every finished point.
-    journal : Journal, optional
-        What remembers points of an earlier run (:mod:`saddle.journal`).
+    progress, journal : optional
+        Called with every finished point; what remembers points of an earlier run (:mod:`saddle.journal`).
 
     Raises
     ------
@@ -98,17 +96,21 @@ def local_entropy(
     lines = [places(line) for line in branches({**ranges, spelling: where}, spelling)]
     # Everything is resolved, and so refused if it is wrong, before the first point is solved.
     resolved = [[setting.resolve({"y": 1.0, **_margin(setting, row)}, tolerance) for row in line] for line in lines]
-    steps = Steps(journal, progress)
+    steps, solve = Steps(journal, progress), _solver(external_entropy)
     for line, line_values in zip(lines, resolved, strict=True):
         previous = start
         for row, values in zip(line, line_values, strict=True):
-            if external_entropy is None:
-                point = steps.at(row, solve_point, setting, values, previous, tolerance)
-            else:
-                target = float(external_entropy)
-                point = steps.at(row, at_external_entropy, setting, values, target, previous, tolerance)
+            point = steps.at(row, solve, setting, values, previous, tolerance)
             previous = point if point.converged else None
     return Curve(tuple(steps.points))
+
+
+def _solver(external_entropy: float | None) -> Callable[[Setting, dict[str, float], Start, float], SaddlePoint]:
+    """What solves a point: at a number of replicas, or at that of the external entropy asked for."""
+    if external_entropy is None:
+        return solve_point
+    target = float(external_entropy)
+    return lambda setting, values, start, tolerance: at_external_entropy(setting, values, target, start, tolerance)
 
 
 def complexity(

@@ -133,12 +133,7 @@ def franz_parisi(
     """
     if distance is None:
         raise InputError("The Franz-Parisi entropy needs distance=, a number or several inside (0, 1/2).")
-    model, temperatures = at_temperature(model, beta)
-    reference = model.reference if reference is None else reference
-    if reference is None and reference_beta is not None and beta is None:
-        raise InputError("reference_beta needs beta, that of the probes (inf is the hard constraint), or a reference.")
-    if reference is not None:
-        model = model.around(at_temperature(reference, reference_beta)[0])
+    model, temperatures = _around(model, reference, beta, reference_beta)
     setting = Setting.of((model, "franz-parisi"))
     ranges: dict[str, Sequence[Any]] = {
         "alpha": as_numbers("alpha", alpha),
@@ -158,6 +153,19 @@ def franz_parisi(
     for profile, line in zip(profiles, lines, strict=True):
         profile.solve(line, start, steps)
     return Curve(tuple(steps.points), tuple(profile.summary() for profile in profiles))
+
+
+def _around(
+    model: Model | str, reference: Model | str | None, beta: Temperatures, reference_beta: Temperatures
+) -> tuple[Model, list[dict[str, float]]]:
+    """The model of probes around their reference, and the temperatures of the probes."""
+    model, temperatures = at_temperature(model, beta)
+    reference = model.reference if reference is None else reference
+    if reference is None and reference_beta is not None and beta is None:
+        raise InputError("reference_beta needs beta, that of the probes (inf is the hard constraint), or a reference.")
+    if reference is not None:
+        model = model.around(at_temperature(reference, reference_beta)[0])
+    return model, temperatures
 
 
 def _range(temperatures: list[dict[str, float]]) -> dict[str, list[float]]:

@@ -119,14 +119,12 @@ def newton(
     more step is then taken if it improves them.  Without a coarse rule that is coarser, all steps are by the rule itself.
     """
     n, count, jacobian, scouting = N_UNKNOWN, 0, most >= 0, coarse_quarter_step > quarter_step
+    step, moved, trial = np.empty(n), np.empty(n), np.empty(RECORD)
     s, c, o, h, r = coarse_S, coarse_C, coarse_origin, coarse_quarter_step, coarse_reach
     if not scouting:
         s, c, o, h, r = S, C, origin, quarter_step, reach
-    if not equations(x, p, s, c, o, h, r, jacobian, record):
+    if not equations(x, p, s, c, o, h, r, jacobian, record) or not math.isfinite(_largest_residual(record)):
         return 0, False
-    if not math.isfinite(_largest_residual(record)):
-        return 0, False
-    step, moved, trial = np.empty(n), np.empty(n), np.empty(RECORD)
     while count < most and (scouting or not _solved(record, _EXACT)):
         done, norm = not scouting and _solved(record, tolerance), _norm(record)
         scouted, bound = scouting and norm < _SCOUTED, norm
