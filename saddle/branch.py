@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saddle.freezing import Point, follow_coordinate
 from saddle.newton import newton
 from saddle.problem import Problem, State, Vector
 from saddle.quadrature import Rule
@@ -28,8 +27,6 @@ SMALLEST_DISTANCE = 1e-10
 _LARGEST_DISTANCE = 0.4999999
 _FIRST_STEP, _LONGEST_STEP, _SHORTEST_STEP = 0.1, 0.5, 1e-7
 _LARGEST_CHANGE = 1.5
-_FAILURES = 4
-"""Steps that failed after which the end of a branch is taken to be near."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +79,8 @@ def _reach(
 def follow(problem_at: ProblemAt, start: Side, target: float, rule: Rule, tolerance: float) -> Side:
     """Follow a branch from ``start`` towards the distance ``target``; return where it got to."""
     here, goal = math.log(start.distance), math.log(target)
-    current, previous, previous_x, failures = start.state, None, None, 0
+    current, previous, previous_x = start.state, None, None
     step = math.copysign(min(_FIRST_STEP, abs(goal - here)), goal - here)
-    before: Point | None = None
     while here != goal and abs(step) > _SHORTEST_STEP:
         there = goal if abs(step) >= abs(goal - here) else here + step
         guess = _predict(here, current.coordinates, previous, previous_x, there)
@@ -92,16 +88,11 @@ def follow(problem_at: ProblemAt, start: Side, target: float, rule: Rule, tolera
         attempt = newton(problem_at(distance), guess, rule, tolerance, most=10, halvings=2)
         state = attempt.state
         if attempt.converged and state is not None and _continues(current, state):
-            before, previous, previous_x = Point(here, current), here, current.coordinates
+            previous, previous_x = here, current.coordinates
             here, current = there, state
             step = math.copysign(min(abs(step) * 1.5, _LONGEST_STEP), step)
-            continue
-        step, failures = step / 2, failures + 1
-        if failures == _FAILURES and before is not None:
-            end = follow_coordinate(problem_at, before, Point(here, current), goal, rule, tolerance)
-            if end.log_distance != here:
-                step = math.copysign(max(abs(step) / 4, 4 * _SHORTEST_STEP), step)
-                here, current, previous, previous_x = end.log_distance, end.state, None, None
+        else:
+            step /= 2
     return Side(target if here == goal else math.exp(here), current)
 
 

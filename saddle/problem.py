@@ -27,7 +27,7 @@ _IDENTITY = 1e-5
 _BROKEN = (ZeroDivisionError, ValueError, OverflowError)
 """What a kernel raises outside the domain where it runs without a compiler."""
 _PLAIN = Rule()
-_SMALLEST_ROOM = 1e-3
+_SMALLEST_ROOM = 5e-3
 """What an imposed overlap leaves to 1 from which a coarse rule has digits enough, relative to it."""
 
 
