@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from replica import zoo
     from replica.ansatz import Ansatz, Leaf, Node
-    from replica.constraints import ErrorCounting, OutsideWindow, Window, soft
     from replica.derivation import derive
-    from replica.discrete import DiscreteWeights
     from replica.errors import InputError, NotDifferentiable, UnsupportedAnsatz
     from replica.evaluation import evaluate
     from replica.free_entropy import FreeEntropy
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
         Threshold,
         TreeCommittee,
     )
+    from replica.parts.constraints import ErrorCounting, OutsideWindow, Window, soft
+    from replica.parts.discrete import DiscreteWeights
 
 _HOME = {
     "Ansatz": "ansatz",
@@ -39,16 +39,16 @@ _HOME = {
     "UnsupportedAnsatz": "errors",
     "FreeEntropy": "free_entropy",
     "BinaryWeights": "model",
-    "DiscreteWeights": "discrete",
+    "DiscreteWeights": "parts.discrete",
     "GaussianWeights": "model",
     "Model": "model",
     "Perceptron": "model",
     "SphericalWeights": "model",
     "Threshold": "model",
-    "ErrorCounting": "constraints",
-    "OutsideWindow": "constraints",
-    "Window": "constraints",
-    "soft": "constraints",
+    "ErrorCounting": "parts.constraints",
+    "OutsideWindow": "parts.constraints",
+    "Window": "parts.constraints",
+    "soft": "parts.constraints",
     "TreeCommittee": "model",
 }
 

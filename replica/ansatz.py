@@ -41,8 +41,8 @@ class Leaf:
 
     An ``anchor`` (of multiplicity one) comes before its siblings, which are measured from it; this is declared, not read
     off the multiplicity, since ``m = 1`` is a legitimate limit of an ordinary group.  A ``teacher`` is drawn from the
-    prior of the weights and labels the patterns (:mod:`replica.teacher`).  A ``free`` replica obeys no constraint: it is a
-    configuration of the weights and nothing more.
+    prior of the weights and labels the patterns (:mod:`replica.parts.teacher`).  A ``free`` replica obeys no constraint:
+    it is a configuration of the weights and nothing more.
     """
 
     species: str
@@ -214,7 +214,7 @@ def anchors_of(node: Node) -> list[str]:
 @cache
 def multiplicity(text: str) -> Expr:
     """The multiplicity as a sympy expression."""
-    from replica.parse import parse_expression
+    from replica.parts.parse import parse_expression
 
     return parse_expression(text, None)
 

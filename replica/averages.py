@@ -27,9 +27,9 @@ from replica.ansatz import Leaf, Node, Path, leaf_paths, nodes_along
 from replica.derivation import Derivation, Side
 from replica.errors import InputError
 from replica.expr import SINGULAR, Average, SiteSum, canonical
-from replica.limit import at_zero
-from replica.parse import parse_expression
-from replica.pieces import SMOOTH
+from replica.limits.limit import at_zero
+from replica.parts.parse import parse_expression
+from replica.parts.pieces import SMOOTH
 
 if TYPE_CHECKING:
     from replica.free_entropy import FreeEntropy

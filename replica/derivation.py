@@ -6,7 +6,7 @@ r"""The derivation: a model and a tree of replicas become a free entropy and its
     + \ln \mathrm{Tr}_w\, e^{\sum_{a<b} \hat Q_{ab} w^a w^b} + \alpha \ln E_{h \sim N(0, Q)} \prod_a \chi_a(h^a) \Big\}
 
 Every term is written at symbolic multiplicities for the tree (:mod:`replica.nested`), the limit is taken by one rule
-(:mod:`replica.limit`), and the saddle equations follow from Price's theorem:
+(:mod:`replica.limits.limit`), and the saddle equations follow from Price's theorem:
 :math:`\hat Q_k = \alpha \langle\langle g_a g_b \rangle\rangle_k` and
 :math:`Q_k = \langle\langle w_a w_b \rangle\rangle_k` for every overlap ``k``.
 """
@@ -20,7 +20,6 @@ from typing import Any
 import sympy as sp
 
 from replica import zoo
-from replica.adaptation import adapt
 from replica.ansatz import (
     SELF,
     Ansatz,
@@ -34,18 +33,19 @@ from replica.ansatz import (
     pair_classes,
     replica_count,
 )
-from replica.covariance import FieldCovariances
 from replica.determinant import log_determinant
 from replica.errors import InputError
 from replica.expr import Average, Positive, canonical, gather
 from replica.fields import Definitions, FieldTree
 from replica.free_entropy import FreeEntropy, Replicon
-from replica.limit import log_per_replica, marked, per_replica
+from replica.limits.limit import log_per_replica, marked, per_replica
 from replica.model import Model
 from replica.nested import Mark, NestedAverage, copies_of_group, pair_marks, simplest_pair
+from replica.parts.adaptation import adapt
+from replica.parts.covariance import FieldCovariances
+from replica.parts.teacher import label_factor
 from replica.passes import merge, mirror, pin
 from replica.steps import steps_of
-from replica.teacher import label_factor
 
 
 def derive(model: Model | str, ansatz: Ansatz | str) -> FreeEntropy:

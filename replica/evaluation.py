@@ -16,11 +16,11 @@ import mpmath
 import sympy as sp
 
 from replica.expr import Average, SiteSum, Step, slope_and_rest
-from replica.losses import places, written_out
-from replica.maximum import AtMaximum, Maximum
-from replica.maximum_evaluation import evaluator as maximum_evaluator
+from replica.limits.maximum import AtMaximum, Maximum
+from replica.limits.maximum_evaluation import evaluator as maximum_evaluator
+from replica.parts.losses import places, written_out
+from replica.parts.pieces import BARE
 from replica.passes import crossings, has_edges, linear_arguments
-from replica.pieces import BARE
 
 _SHARED = 0.7
 """Kinks that share nodes leave the integrand a narrower strip: the step is finer by this factor."""

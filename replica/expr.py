@@ -6,8 +6,8 @@ r"""The expressions of a replica calculation: the smallest set that differentiat
 * ``H``, ``Mills``, ``MillsExcess``, ``LogH`` with :math:`H' = -H M`, :math:`M' = M(M - x)`, :math:`(\ln H)' = -M`;
   never a separate density, so that :math:`H'/H` cancels by itself.
 * ``TwoCosh``, ``Log2Cosh`` and sympy's ``tanh`` for the trace over a binary weight; over any other discrete weight
-  ``Trace``, ``LogTrace`` and ``Moment`` (:mod:`replica.levels`).
-* the functions of :mod:`replica.pieces` for factors that are constant between several edges.
+  ``Trace``, ``LogTrace`` and ``Moment`` (:mod:`replica.parts.levels`).
+* the functions of :mod:`replica.parts.pieces` for factors that are constant between several edges.
 * ``Step`` and ``Delta``, which refuse to be differentiated: by the time a derivative is taken, they are integrated.
 
 A bound variable belongs to one node of the replica tree, so that nested averages never share one.
@@ -21,9 +21,9 @@ from typing import Any
 import sympy as sp
 
 from replica.errors import NotDifferentiable
-from replica.levels import LogTrace, Moment, Trace, trace_of
-from replica.losses import moved_onto_noise
-from replica.pieces import BARE, SMOOTH, LogPieces, Pieces, Steps, StepsSlope, smoothed
+from replica.parts.levels import LogTrace, Moment, Trace, trace_of
+from replica.parts.losses import moved_onto_noise
+from replica.parts.pieces import BARE, SMOOTH, LogPieces, Pieces, Steps, StepsSlope, smoothed
 
 
 class H(sp.Function):

@@ -138,17 +138,17 @@ class FreeEntropy:
 
     def latex(self) -> str:
         """Return the derivation as LaTeX, to be pasted into a paper's appendix."""
-        from replica.printers import latex_document
+        from replica.printing.printers import latex_document
 
         return latex_document(self)
 
     def text(self) -> str:
         """Return the result and the saddle equations as plain text."""
-        from replica.printers import text_document
+        from replica.printing.printers import text_document
 
         return text_document(self)
 
     def _repr_latex_(self) -> str:
-        from replica.printers import latex_result
+        from replica.printing.printers import latex_result
 
         return f"$$\n{latex_result(self)}\n$$"

@@ -16,7 +16,7 @@ from replica.errors import InputError
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
 
-    from replica.correlations import Kernel
+    from replica.parts.correlations import Kernel
 
 
 class Weights(Protocol):
@@ -253,7 +253,7 @@ class TreeCommittee:
     Parameters
     ----------
     activation : str
-        A name of :data:`replica.activations.NAMED`, ``leaky-relu(SLOPE)``, or an expression in ``x``.
+        A name of :data:`replica.parts.activations.NAMED`, ``leaky-relu(SLOPE)``, or an expression in ``x``.
     """
 
     activation: str = "relu"
@@ -285,7 +285,7 @@ class TreeCommittee:
 
     @property
     def _kernel(self) -> Kernel:
-        from replica.activations import kernel_of
+        from replica.parts.activations import kernel_of
 
         return kernel_of(self.activation)
 
@@ -338,7 +338,7 @@ class Model:
         InputError
             If the other model has other weights, another architecture or another teacher, or if this one has a loss.
         """
-        from replica.constraints import Loss
+        from replica.parts.constraints import Loss
 
         for part in ("weights", "architecture", "teacher"):
             if getattr(self, part) != getattr(reference, part):
@@ -357,7 +357,7 @@ class Model:
 
     def recipe(self) -> str:
         """The parts as text: equal recipes have equal equations."""
-        from replica.recipe import recipe_of
+        from replica.parts.recipe import recipe_of
 
         own = recipe_of(self.weights, self.constraint, self.architecture) + (" teacher" if self.teacher else "")
         return own if self.reference is None else f"{own} around {self.reference.recipe()}"

@@ -18,9 +18,9 @@ from replica.ansatz import Leaf, Node, PairClass, Path, anchors_of, multiplicity
 from replica.errors import UnsupportedAnsatz
 from replica.expr import SINGULAR, Average, SiteSum, canonical, field_derivative
 from replica.fields import FieldTree, leaf_species
-from replica.levels import measure_polynomial
-from replica.losses import LossFunction
-from replica.pieces import SMOOTH
+from replica.parts.levels import measure_polynomial
+from replica.parts.losses import LossFunction
+from replica.parts.pieces import SMOOTH
 
 Mark = tuple[tuple[int, int], ...]
 """A marked replica: (group index, copy) at every node on the way from the root."""
@@ -41,7 +41,7 @@ class NestedAverage:
     values : tuple
         Values of a discrete weight for anchors that are summed over (empty: anchors are fields).
     levels : sympy Tuple, optional
-        Values and measure (:mod:`replica.levels`) of a weight whose square is not fixed.
+        Values and measure (:mod:`replica.parts.levels`) of a weight whose square is not fixed.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ import sympy as sp
 
 from replica.evaluation import FUNCTIONS
 from replica.expr import Average, SiteSum
-from replica.maximum import AtMaximum, Maximum
+from replica.limits.maximum import AtMaximum, Maximum
 from replica.passes import linear_arguments
 
 _DIGITS = 40

@@ -40,10 +40,10 @@ from replica.expr import (
     with_arguments,
 )
 from replica.fields import Definitions
-from replica.levels import LogTrace, Moment, Trace, is_symmetric
-from replica.losses import LossFunction
-from replica.maximum import AtMaximum, Maximum
-from replica.pieces import SMOOTH, Pieces
+from replica.limits.maximum import AtMaximum, Maximum
+from replica.parts.levels import LogTrace, Moment, Trace, is_symmetric
+from replica.parts.losses import LossFunction
+from replica.parts.pieces import SMOOTH, Pieces
 
 TILTS = (H, TwoCosh, Trace, sp.exp, Pieces)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from replica.drawing import drawn_tree, general_formula
+from replica.printing.drawing import drawn_tree, general_formula
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,7 +58,7 @@ class Step:
 
     def latex(self) -> str:
         """Return the equations of this step as LaTeX."""
-        from replica.printers import latex_step
+        from replica.printing.printers import latex_step
 
         return latex_step(self)
 

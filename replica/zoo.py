@@ -1,6 +1,6 @@
 """The models and ansatze that ship, by name; each is a declaration.
 
-Where a name is asked for, ``path/to/file.py:name`` is one of the user's own (:mod:`replica.user_files`).
+Where a name is asked for, ``path/to/file.py:name`` is one of the user's own (:mod:`replica.parts.user_files`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from replica.ansatz import Ansatz, Leaf, Node
-from replica.constraints import OutsideWindow, Window, soft
 from replica.errors import InputError
 from replica.model import BinaryWeights, Model, SphericalWeights, TreeCommittee, Weights
-from replica.user_files import from_file, is_file_name
+from replica.parts.constraints import OutsideWindow, Window, soft
+from replica.parts.user_files import from_file, is_file_name
 
 if TYPE_CHECKING:
     from sympy import Expr
@@ -71,7 +71,7 @@ def tree_committee(activation: str | Expr = "relu", weights: str = "binary") -> 
     weights : str
         ``binary`` or ``spherical``.
     """
-    from replica.activations import activation_text
+    from replica.parts.activations import activation_text
 
     text = activation_text(activation)
     if weights not in _WEIGHTS:

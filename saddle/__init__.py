@@ -10,56 +10,56 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from saddle.capacities import capacity, max_margin
     from saddle.checks import Check, check
-    from saddle.clones import ogp
-    from saddle.cluster_reports import complexity, local_entropy
-    from saddle.coexistence import all_saddles
-    from saddle.curve import Curve
-    from saddle.diagrams import Diagram, diagram
-    from saddle.event_lines import EventLine, follow_event
-    from saddle.following import Branch, follow, load_branch
-    from saddle.landmark import Landmark
-    from saddle.landmarks import thresholds
-    from saddle.learning import generalization
-    from saddle.reports import entropy_curve, franz_parisi
-    from saddle.results import Iteration, SaddlePoint, Status, Threshold
-    from saddle.solving import SaddleError, solve
-    from saddle.stored import StoredSweep, load_store
-    from saddle.sweeps import SweepInterrupted, sweep
+    from saddle.critical.capacities import capacity, max_margin
+    from saddle.critical.clones import ogp
+    from saddle.critical.diagrams import Diagram, diagram
+    from saddle.critical.landmark import Landmark
+    from saddle.critical.landmarks import thresholds
+    from saddle.critical.learning import generalization
+    from saddle.lines.event_lines import EventLine, follow_event
+    from saddle.lines.following import Branch, follow, load_branch
+    from saddle.points.coexistence import all_saddles
+    from saddle.points.results import Iteration, SaddlePoint, Status, Threshold
+    from saddle.points.solving import SaddleError, solve
+    from saddle.reporting.cluster_reports import complexity, local_entropy
+    from saddle.reporting.curve import Curve
+    from saddle.reporting.reports import entropy_curve, franz_parisi
+    from saddle.sweeping.stored import StoredSweep, load_store
+    from saddle.sweeping.sweeps import SweepInterrupted, sweep
 
 _HOME = {
-    "all_saddles": "coexistence",
-    "complexity": "cluster_reports",
-    "local_entropy": "cluster_reports",
-    "Branch": "following",
-    "Diagram": "diagrams",
-    "EventLine": "event_lines",
-    "Landmark": "landmark",
-    "diagram": "diagrams",
-    "follow": "following",
-    "follow_event": "event_lines",
-    "load_branch": "following",
-    "thresholds": "landmarks",
+    "all_saddles": "points.coexistence",
+    "complexity": "reporting.cluster_reports",
+    "local_entropy": "reporting.cluster_reports",
+    "Branch": "lines.following",
+    "Diagram": "critical.diagrams",
+    "EventLine": "lines.event_lines",
+    "Landmark": "critical.landmark",
+    "diagram": "critical.diagrams",
+    "follow": "lines.following",
+    "follow_event": "lines.event_lines",
+    "load_branch": "lines.following",
+    "thresholds": "critical.landmarks",
     "Check": "checks",
     "check": "checks",
-    "Curve": "curve",
-    "entropy_curve": "reports",
-    "franz_parisi": "reports",
-    "generalization": "learning",
-    "ogp": "clones",
-    "Iteration": "results",
-    "SaddlePoint": "results",
-    "Status": "results",
-    "Threshold": "results",
-    "SaddleError": "solving",
-    "solve": "solving",
-    "capacity": "capacities",
-    "max_margin": "capacities",
-    "StoredSweep": "stored",
-    "load_store": "stored",
-    "SweepInterrupted": "sweeps",
-    "sweep": "sweeps",
+    "Curve": "reporting.curve",
+    "entropy_curve": "reporting.reports",
+    "franz_parisi": "reporting.reports",
+    "generalization": "critical.learning",
+    "ogp": "critical.clones",
+    "Iteration": "points.results",
+    "SaddlePoint": "points.results",
+    "Status": "points.results",
+    "Threshold": "points.results",
+    "SaddleError": "points.solving",
+    "solve": "points.solving",
+    "capacity": "critical.capacities",
+    "max_margin": "critical.capacities",
+    "StoredSweep": "sweeping.stored",
+    "load_store": "sweeping.stored",
+    "SweepInterrupted": "sweeping.sweeps",
+    "sweep": "sweeping.sweeps",
 }
 
 __all__ = [

@@ -14,10 +14,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from replica.errors import InputError
-from saddle.options import COMPUTING, parse, scheduled, without_schedule
+from saddle.command.options import COMPUTING, parse, scheduled, without_schedule
 
 if TYPE_CHECKING:
-    from saddle.curve import Curve
+    from saddle.reporting.curve import Curve
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _compute(args: Namespace, words: list[str]) -> int:
     """Compute rows, write them wherever they are wanted and say how it went."""
-    from saddle.commands import compute, count, in_order
-    from saddle.outputs import Progress, check_outputs, failures, write_outputs
+    from saddle.command.commands import compute, count, in_order
+    from saddle.command.outputs import Progress, check_outputs, failures, write_outputs
 
     total = count(args)
     check_outputs(args.csv, args.plot, args.store)
@@ -54,7 +54,7 @@ def _compute(args: Namespace, words: list[str]) -> int:
         curve = compute(args, words, progress)
         told = failures(curve) if scheduled(args) else ""
     except KeyboardInterrupt as interrupt:
-        from saddle.curve import Curve
+        from saddle.reporting.curve import Curve
 
         points = in_order(progress.points, args)
         curve = getattr(interrupt, "curve", None) or Curve(points, complete=False)  # a sweep knows more than what is new
@@ -71,7 +71,7 @@ def _compute(args: Namespace, words: list[str]) -> int:
 
 
 def _readable(curve: Curve) -> str:
-    from saddle.tables import remarks, table
+    from saddle.reporting.tables import remarks, table
 
     return "\n".join([table(curve), *remarks(curve)])
 
@@ -99,20 +99,20 @@ def _model_row(model: Any) -> dict[str, object]:
 
 def _derive(args: Namespace) -> int:
     import replica
-    from saddle.commands import check_reference, model_of, zoo_ansatz
+    from saddle.command.commands import check_reference, model_of, zoo_ansatz
 
     if args.steps and args.format == "python":
         raise InputError("--steps has no python format: use text or latex")
     model, ansatz = model_of(args), zoo_ansatz(args.ansatz)
     check_reference(args, [ansatz])
     if args.format == "python":
-        from saddle.kernel_source import kernel_source
+        from saddle.kernels.kernel_source import kernel_source
 
         _say(kernel_source(model, ansatz))
         return OK
     derived = replica.derive(model, ansatz)
     if args.steps:
-        from replica.printers import steps_document
+        from replica.printing.printers import steps_document
 
         _say(steps_document(derived, args.format == "latex"))
     else:
@@ -122,7 +122,7 @@ def _derive(args: Namespace) -> int:
 
 def _check(args: Namespace) -> int:
     import saddle
-    from saddle.commands import check_reference, model_of, zoo_ansatz
+    from saddle.command.commands import check_reference, model_of, zoo_ansatz
 
     fields = ("name", "passed", "value", "tolerance", "detail")
     model, ansatz = model_of(args), zoo_ansatz(args.ansatz)
@@ -145,7 +145,7 @@ def _published(args: Namespace) -> int:
 
 def _published_lines(rows: list[dict[str, object]]) -> list[str]:
     """The numbers that are compared, and below them those that wait for something."""
-    from saddle.tables import plain
+    from saddle.reporting.tables import plain
 
     about = ("quantity", "model", "kappa")
     compared = [row for row in rows if row["agrees"] is not None]
@@ -157,9 +157,9 @@ def _published_lines(rows: list[dict[str, object]]) -> list[str]:
 
 
 def _recompute(args: Namespace) -> int:
-    from saddle.document import read
-    from saddle.outputs import Progress
-    from saddle.recompute import recompute
+    from saddle.command.outputs import Progress
+    from saddle.command.recompute import recompute
+    from saddle.reporting.document import read
 
     stored = read(args.file)
     progress = Progress(len(stored["rows"]))
@@ -173,8 +173,8 @@ def _recompute(args: Namespace) -> int:
 
 
 def _store(args: Namespace) -> int:
-    from saddle.outputs import check_outputs, exported
-    from saddle.stored import load_store
+    from saddle.command.outputs import check_outputs, exported
+    from saddle.sweeping.stored import load_store
 
     check_outputs(args.csv, None, args.file, args.netcdf)
     found = load_store(args.file)
@@ -196,7 +196,7 @@ _TELL: dict[str, Callable[[Namespace], int]] = {
 def _tell(args: Namespace, found: dict[str, object], lines: Callable[[], Iterable[str]]) -> int:
     """Print ``found`` as a JSON document, or its lines for a person."""
     if args.json:
-        from saddle.document import SCHEMA, dumps, versions
+        from saddle.reporting.document import SCHEMA, dumps, versions
 
         _say(dumps({"schema": SCHEMA, **found, "provenance": {"versions": versions()}}))
     else:
@@ -205,13 +205,13 @@ def _tell(args: Namespace, found: dict[str, object], lines: Callable[[], Iterabl
 
 
 def _plain(rows: Sequence[Mapping[str, object]]) -> list[str]:
-    from saddle.tables import plain
+    from saddle.reporting.tables import plain
 
     return plain(rows, list(rows[0])) if rows else []
 
 
 def _version() -> int:
-    from saddle.document import versions
+    from saddle.reporting.document import versions
 
     _say(f"replica-saddle {versions()['replica-saddle']}")
     return OK

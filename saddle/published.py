@@ -16,7 +16,7 @@ from importlib.resources import files
 from typing import Any
 
 from replica import zoo
-from saddle.results import Threshold
+from saddle.points.results import Threshold
 
 Row = dict[str, Any]
 Computation = Callable[[float], tuple[float, float]]
@@ -125,7 +125,7 @@ def _compared(given: Mapping[str, Any]) -> Row:
 
 @lru_cache(maxsize=64)
 def _capacity(model: str, kappa: float, **options: str) -> Threshold:
-    from saddle.capacities import capacity
+    from saddle.critical.capacities import capacity
 
     found = capacity(zoo.model(model, **options), kappa)
     assert isinstance(found, Threshold)
@@ -149,7 +149,7 @@ class _CommitteeCapacity:
 
     def __call__(self, kappa: float) -> tuple[float, float]:
         """Value and error."""
-        from saddle.capacities import capacity
+        from saddle.critical.capacities import capacity
 
         found = capacity(zoo.tree_committee(self.activation, "spherical"), kappa, ansatz=self.ansatz)
         assert isinstance(found, Threshold)
@@ -164,7 +164,7 @@ class _AtCapacity:
 
     def __call__(self, kappa: float) -> tuple[float, float]:
         """Value and error: that of the capacity and the residual of the saddle, through the derivative in the load."""
-        from saddle.solving import solve
+        from saddle.points.solving import solve
 
         found = _capacity("binary-perceptron", kappa)
         value = found.order_parameters[self.name]
@@ -181,7 +181,7 @@ class _AtCapacity:
 
 def _tanh_four(kappa: float) -> tuple[float, float]:
     r""":math:`E \tanh^4 z` with :math:`z \sim N(0, \hat q)` at capacity."""
-    found = _capacity(_BINARY, kappa).average("T**4")
+    found = _capacity("binary-perceptron", kappa).average("T**4")
     return found.value, found.error
 
 
@@ -194,7 +194,7 @@ class _OverlapGap:
 
     def __call__(self, kappa: float) -> tuple[float, float]:
         """Value and error."""
-        from saddle.clones import ogp
+        from saddle.critical.clones import ogp
 
         found = ogp(self.model, kappa, self.clones)
         best = found.top if found.top is not None else found.points[0]
@@ -209,7 +209,7 @@ class _Learning:
 
     def __call__(self, kappa: float) -> tuple[float, float]:
         """Value and error."""
-        from saddle.learning import generalization
+        from saddle.critical.learning import generalization
 
         found: Any = next(t for t in generalization("teacher-student", 1.0, kappa).thresholds if t["name"] == self.name)
         return float(found["value"]), float(found["error"])
@@ -217,7 +217,7 @@ class _Learning:
 
 def _breakup(kappa: float) -> tuple[float, float]:
     """The load at which the line of vanishing complexity around a reference breaks up."""
-    from saddle.landmarks import thresholds
+    from saddle.critical.landmarks import thresholds
 
     (found,) = thresholds("binary-perceptron", kappa=kappa, only=["alpha_U"])
     assert isinstance(found, Threshold)

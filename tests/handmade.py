@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from saddle.results import Iteration, SaddlePoint, Status, Threshold
+from saddle.points.results import Iteration, SaddlePoint, Status, Threshold
 
 NAN = math.nan
 

@@ -7,7 +7,7 @@ import pytest
 from test_clusters import phi_reference
 
 import saddle
-from saddle.landmarks import thresholds
+from saddle.critical.landmarks import thresholds
 
 TARGET = ("binary-perceptron", "local-entropy-reference")
 

@@ -13,12 +13,12 @@ from scipy import integrate, optimize, special
 import replica
 import saddle
 from replica.evaluation import evaluate
-from replica.sat_limit import limit_replicon, sat_limit
+from replica.limits.sat_limit import limit_replicon, sat_limit
 from saddle import cli
-from saddle.quadrature import Rule
-from saddle.results import Status
-from saddle.sat_unsat import SatProblem, minimum
-from saddle.setting import Setting
+from saddle.critical.sat_unsat import SatProblem, minimum
+from saddle.kernels.quadrature import Rule
+from saddle.points.results import Status
+from saddle.points.setting import Setting
 
 SPHERICAL = replica.zoo.spherical_perceptron()
 

@@ -19,9 +19,9 @@ from handmade import capacity, fp_point, rs_point
 import replica
 import saddle
 from saddle import cli
-from saddle.curve import Curve
-from saddle.options import COMPUTING
-from saddle.results import SaddlePoint, Status
+from saddle.command.options import COMPUTING
+from saddle.points.results import SaddlePoint, Status
+from saddle.reporting.curve import Curve
 
 ENTROPY = ("entropy", "binary-perceptron", "--alpha", "0.5")
 FRANZ_PARISI = ("franz-parisi", "binary-perceptron", "--alpha", "0.5", "--reference-kappa", "0.2", "--distance", "0.1")

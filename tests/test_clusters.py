@@ -14,8 +14,8 @@ from scipy.special import log_ndtr, logsumexp
 
 import replica
 import saddle
-from saddle.quadrature import Rule
-from saddle.setting import Setting
+from saddle.kernels.quadrature import Rule
+from saddle.points.setting import Setting
 
 BINARY, SPHERICAL = "binary-perceptron", "spherical-perceptron"
 

@@ -17,11 +17,11 @@ from replica.expr import SPECIAL, Average, H, Log2Cosh, LogH, Mills, Step
 from replica.fields import Definitions
 from replica.passes import linear_arguments, merge
 from saddle.checking.interior import interior_point
-from saddle.codegen import KernelWriter, split_tilts
-from saddle.kernel import load_kernel
-from saddle.kernel_source import Layout, render
-from saddle.problem import Problem
-from saddle.quadrature import Rule
+from saddle.kernels.codegen import KernelWriter, split_tilts
+from saddle.kernels.kernel import load_kernel
+from saddle.kernels.kernel_source import Layout, render
+from saddle.kernels.quadrature import Rule
+from saddle.points.problem import Problem
 
 COMPILER = "cast(_F, njit(cache=True, error_model='numpy', nogil=True)(function))"
 BINARY, SPHERICAL = "binary-perceptron", "spherical-perceptron"

@@ -16,8 +16,8 @@ from scipy.special import erfcx, log_ndtr
 import replica
 import saddle
 from replica import zoo
-from replica.activations import activation_text, expression, kernel_of
 from replica.errors import InputError
+from replica.parts.activations import activation_text, expression, kernel_of
 from saddle import published
 from saddle.cli import main
 
@@ -76,7 +76,7 @@ def test_gaps_do_not_cancel(name: str, left: float) -> None:
 
 
 def test_kernel_functions_in_double_precision() -> None:
-    from saddle.special import angle, arcsine_gap, wedge
+    from saddle.kernels.special import angle, arcsine_gap, wedge
 
     for e in (1e-14, 1e-8, 1e-3, 0.2, 0.46, 0.7, 1.0, 1.6):
         with mpmath.workdps(40):

@@ -15,7 +15,7 @@ import pytest
 from scipy.special import binom, log_ndtr, logsumexp
 
 import saddle
-from saddle.special_complex import complex_log2cosh_tanh, complex_log_h_mills_excess
+from saddle.kernels.special_complex import complex_log2cosh_tanh, complex_log_h_mills_excess
 
 LOCAL = ("binary-perceptron", "local-entropy")
 ALPHA = 0.6

@@ -16,8 +16,8 @@ import pytest
 from handmade import capacity, fp_point, rs_point
 
 import replica
-from saddle.curve import Curve, as_curve
-from saddle.results import Status, Threshold
+from saddle.points.results import Status, Threshold
+from saddle.reporting.curve import Curve, as_curve
 
 CURVE = Curve((rs_point(0.0, 0.25), rs_point(0.1, -0.05, status=Status.NEGATIVE_ENTROPY, stable=False)))
 BROKEN = Curve((rs_point(0.0, 1 / 3), rs_point(0.1, status=Status.NOT_CONVERGED)))

@@ -15,7 +15,7 @@ import replica
 import saddle
 from replica import FreeEntropy
 from replica.ansatz import Leaf, Node
-from replica.pieces import Edge
+from replica.parts.pieces import Edge
 from saddle.checking import oracle
 from saddle.checking.derivatives import gradient_checks, replicon_check
 from saddle.checking.finite import finite_checks, limit_check, pair_counts_check
@@ -23,7 +23,7 @@ from saddle.checking.interior import interior_point
 from saddle.checking.kernels import kernel_checks
 from saddle.checking.outcome import Check
 from saddle.checking.reductions import reduction_checks
-from saddle.kernel_source import render
+from saddle.kernels.kernel_source import render
 
 COMPILER = "cast(_F, njit(cache=True, error_model='numpy', nogil=True)(function))"
 Q, QHAT, KAPPA = sp.symbols("q qhat kappa")

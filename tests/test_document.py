@@ -13,10 +13,10 @@ import pytest
 from handmade import capacity, fp_point, rs_point
 
 import replica
-from saddle.curve import Curve
-from saddle.document import command_of, document, dumps, read, strict
-from saddle.recompute import compare, recompute
-from saddle.results import Status
+from saddle.command.recompute import compare, recompute
+from saddle.points.results import Status
+from saddle.reporting.curve import Curve
+from saddle.reporting.document import command_of, document, dumps, read, strict
 
 KEYS = {
     "schema",
@@ -258,7 +258,7 @@ def test_recompute_runs_the_stored_command(monkeypatch: pytest.MonkeyPatch) -> N
         seen.append(argv)
         return STORED
 
-    monkeypatch.setattr("saddle.commands.execute", execute)
+    monkeypatch.setattr("saddle.command.commands.execute", execute)
     assert recompute(loaded(STORED)).agrees
     assert seen == [["entropy"]]
 

@@ -7,7 +7,7 @@ import pytest
 
 import saddle
 from replica.errors import InputError
-from saddle.following import load_branch
+from saddle.lines.following import load_branch
 
 RS, TEACHER = ("binary-perceptron", "rs"), ("teacher-student", "rs")
 

@@ -11,10 +11,10 @@ import pytest
 
 import saddle
 from replica.errors import InputError
-from saddle import landmarks
 from saddle.cli import main
-from saddle.flat_minima import NotFound, NoTouch
-from saddle.landmarks import thresholds
+from saddle.critical import landmarks
+from saddle.critical.flat_minima import NotFound, NoTouch
+from saddle.critical.landmarks import thresholds
 
 SYMMETRIC = "symmetric-binary-perceptron"
 
@@ -79,7 +79,7 @@ def test_an_unknown_name_is_refused():
 
 @pytest.fixture(scope="module")
 def few() -> saddle.Curve:
-    from saddle.diagrams import diagram
+    from saddle.critical.diagrams import diagram
 
     return diagram("binary-perceptron", [0.7, 0.735, 0.76])
 
@@ -166,8 +166,8 @@ def test_a_student_has_its_own_thresholds():
 
 
 def test_a_spinodal_takes_milliseconds():
-    from saddle import solving
-    from saddle.setting import Setting
+    from saddle.points import solving
+    from saddle.points.setting import Setting
 
     setting = Setting.of(("teacher-student", "rs"))
     spent = []
@@ -216,9 +216,9 @@ def test_bad_input_is_refused_at_once(given, sentence):
 
 
 def test_a_line_that_never_touches_is_no_answer():
-    from saddle.flat_minima import SLOPE, first_touch
-    from saddle.flat_thresholds import margin_landscape
-    from saddle.setting import Setting
+    from saddle.critical.flat_minima import SLOPE, first_touch
+    from saddle.critical.flat_thresholds import margin_landscape
+    from saddle.points.setting import Setting
 
     land = margin_landscape(Setting.of(("binary-perceptron", "franz-parisi")), 0.7, 0.0, 1e-12)
     with pytest.raises(NotFound, match="up to the end of the search, around references of margin"):

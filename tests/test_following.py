@@ -9,7 +9,7 @@ import pytest
 import replica
 import saddle
 from replica.errors import InputError
-from saddle.following import follow, load_branch
+from saddle.lines.following import follow, load_branch
 
 RS = ("binary-perceptron", "rs")
 

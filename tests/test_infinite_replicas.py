@@ -14,9 +14,9 @@ import replica
 import saddle
 from replica.evaluation import OracleRule, evaluate
 from replica.expr import Log2Cosh, LogH
-from replica.infinite import infinite_limit
-from replica.maximum import AtMaximum, Maximum, ScaledAverage, along_characteristics, is_concave
-from saddle.results import SaddlePoint, Status
+from replica.limits.infinite import infinite_limit
+from replica.limits.maximum import AtMaximum, Maximum, ScaledAverage, along_characteristics, is_concave
+from saddle.points.results import SaddlePoint, Status
 
 X, Z, V, A, S = sp.symbols("x z v a s")
 RULE = OracleRule(15, 0.08, 9.0)

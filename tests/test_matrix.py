@@ -22,7 +22,7 @@ import replica
 import saddle
 from replica import FreeEntropy, InputError, Model, zoo
 from replica.ansatz import conjugate, multiplicity
-from saddle import cli, kernel, matrix
+from saddle import cli, matrix
 from saddle.checking import oracle
 from saddle.checking.derivatives import gradient_checks
 from saddle.checking.finite import finite_checks, pair_counts_check
@@ -31,9 +31,10 @@ from saddle.checking.interior import interior_point
 from saddle.checking.kernels import kernel_checks
 from saddle.checking.outcome import Check, Tally
 from saddle.checking.reductions import reduction_checks
-from saddle.kernel_source import render
+from saddle.kernels import kernel
+from saddle.kernels.kernel_source import render
+from saddle.kernels.quadrature import Rule
 from saddle.matrix import Cell
-from saddle.quadrature import Rule
 
 PROJECT = Path(__file__).resolve().parents[1]
 COMPILER = "cast(_F, njit(cache=True, error_model='numpy', nogil=True)(function))"

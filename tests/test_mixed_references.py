@@ -11,13 +11,13 @@ from scipy import special
 
 import replica
 import saddle
-from replica.adaptation import adapt
-from replica.constraints import ErrorCounting, OutsideWindow, Window, lies_inside
 from replica.model import Threshold
+from replica.parts.adaptation import adapt
+from replica.parts.constraints import ErrorCounting, OutsideWindow, Window, lies_inside
 from saddle import cli
 from saddle.checking.finite import finite_checks
 from saddle.checking.interior import interior_point
-from saddle.results import SaddlePoint, Status
+from saddle.points.results import SaddlePoint, Status
 
 THRESHOLD = replica.zoo.binary_perceptron()
 WINDOW = replica.zoo.symmetric_binary_perceptron()

@@ -15,7 +15,7 @@ import replica
 import saddle
 from replica.evaluation import evaluate
 from replica.expr import Average
-from replica.losses import loss_function
+from replica.parts.losses import loss_function
 
 HERE = Path(__file__).parent
 

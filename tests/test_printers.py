@@ -10,12 +10,12 @@ import sympy as sp
 
 import replica
 from replica.ansatz import Ansatz, Leaf, Node
-from replica.breaking import lines, width, wrapped
 from replica.free_entropy import FreeEntropy
-from replica.looks import LatexWriter
-from replica.page import notation_of
-from replica.symbols import latex_symbol
-from replica.writing import Piece
+from replica.printing.breaking import lines, width, wrapped
+from replica.printing.looks import LatexWriter
+from replica.printing.page import notation_of
+from replica.printing.symbols import latex_symbol
+from replica.printing.writing import Piece
 from saddle.cli import main
 
 TWO_RSB = Ansatz(

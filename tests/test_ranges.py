@@ -8,7 +8,7 @@ import math
 import pytest
 
 from replica import InputError
-from saddle.ranges import assignments, check_domain, numbers, product, values
+from saddle.command.ranges import assignments, check_domain, numbers, product, values
 
 
 @pytest.mark.parametrize(

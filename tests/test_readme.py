@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from saddle import cli, published
-from saddle.results import Status
+from saddle.points.results import Status
 
 PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -72,7 +72,7 @@ def test_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
 
 
 def test_every_command_is_shown() -> None:
-    from saddle.options import _SUMMARIES
+    from saddle.command.options import _SUMMARIES
 
     assert {line.split()[1] for line in COMMANDS} == set(_SUMMARIES)
 

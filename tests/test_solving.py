@@ -8,9 +8,9 @@ import pytest
 
 import replica
 import saddle
-from saddle.capacities import maximal_margin
-from saddle.quadrature import Rule
-from saddle.setting import Setting
+from saddle.critical.capacities import maximal_margin
+from saddle.kernels.quadrature import Rule
+from saddle.points.setting import Setting
 
 BINARY = ("binary-perceptron", "franz-parisi")
 _STEPS = (math.sqrt(2) % 1, math.sqrt(3) % 1, math.sqrt(5) % 1, math.sqrt(7) % 1)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from saddle import special
+from saddle.kernels import special
 
 DIGITS = 50
 UNIT = 2.0**-53

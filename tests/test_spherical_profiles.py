@@ -11,9 +11,9 @@ from scipy import special
 
 import replica
 import saddle
-from saddle.results import SaddlePoint, Status
-from saddle.setting import Setting
-from saddle.solving import solve_point
+from saddle.points.results import SaddlePoint, Status
+from saddle.points.setting import Setting
+from saddle.points.solving import solve_point
 
 SPHERICAL = replica.zoo.spherical_perceptron()
 

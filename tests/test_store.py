@@ -18,9 +18,9 @@ import pytest
 from handmade import fp_point, rs_point
 
 from replica.errors import InputError
-from saddle.packing import line, packed, read, unpacked
-from saddle.results import Iteration, Status
-from saddle.store import Store, records
+from saddle.points.results import Iteration, Status
+from saddle.sweeping.packing import line, packed, read, unpacked
+from saddle.sweeping.store import Store, records
 
 HEADER: dict[str, Any] = {
     "report": "entropy",
@@ -59,8 +59,8 @@ def test_rows_come_back_to_the_last_bit() -> None:
 
 
 def test_every_kind_of_result_comes_back() -> None:
-    from saddle.diagrams import DiagramRow
-    from saddle.landmark import Landmark
+    from saddle.critical.diagrams import DiagramRow
+    from saddle.critical.landmark import Landmark
 
     known: dict[str, Any] = {"model": "m", "ansatz": "rs", "parameters": {"kappa": 0.5}, "value": 1.0, "error": 1e-12}
     known |= {"residual": 0.0, "quadrature_error": 0.0, "order_parameters": {}, "status": Status.ABSENT, "message": "none"}
@@ -155,7 +155,7 @@ def test_a_store_in_which_nothing_was_written_is_removed(tmp_path: Path) -> None
 
 _WRITER = """
 import json, sys
-from saddle.store import Store
+from saddle.sweeping.store import Store
 store = Store(sys.argv[1], json.loads(sys.argv[2]))
 for row in range(10**6):
     store.append({"row": row})
@@ -184,7 +184,7 @@ def test_kill_loses_nothing_that_was_written(tmp_path: Path) -> None:
 
 def test_the_disk_is_asked_regularly_and_not_for_every_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
-    monkeypatch.setattr("saddle.store._SYNC", 0.02)
+    monkeypatch.setattr("saddle.sweeping.store._SYNC", 0.02)
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(descriptor))
     with Store(tmp_path / "s.jsonl", HEADER) as store:
         for row in range(500):

@@ -21,14 +21,15 @@ import pytest
 import replica
 import saddle
 from replica.errors import InputError
-from saddle import capacities, cli
-from saddle.branches import LENGTH, branches, places
-from saddle.commands import compute
-from saddle.options import parse
-from saddle.packing import line, packed
-from saddle.ranges import values
-from saddle.results import Status
-from saddle.scheduling import slice_of
+from saddle import cli
+from saddle.command.commands import compute
+from saddle.command.options import parse
+from saddle.command.ranges import values
+from saddle.critical import capacities
+from saddle.points.results import Status
+from saddle.sweeping.branches import LENGTH, branches, places
+from saddle.sweeping.packing import line, packed
+from saddle.sweeping.scheduling import slice_of
 
 MODEL = "binary-perceptron"
 ENTROPY = {"model": MODEL, "alpha": [0.3, 0.5], "kappa": "-0.5:0.2:21"}

@@ -12,7 +12,7 @@ import replica
 import saddle
 from replica.ansatz import check_tree, pair_counts
 from replica.evaluation import evaluate
-from replica.teacher import with_teacher
+from replica.parts.teacher import with_teacher
 
 MODEL = "teacher-student"
 Z, STEP = np.linspace(-12.0, 12.0, 4001, retstep=True)

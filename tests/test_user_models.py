@@ -12,8 +12,8 @@ import replica
 import saddle
 from replica import InputError, Model
 from saddle.cli import main
-from saddle.kernel import kernel_key
-from saddle.recompute import recompute
+from saddle.command.recompute import recompute
+from saddle.kernels.kernel import kernel_key
 
 BINARY = """\
 from dataclasses import dataclass

@@ -14,8 +14,8 @@ from scipy.special import log_ndtr, ndtr
 import replica
 import saddle
 from replica.errors import InputError
-from saddle.edges import interval, one_edge, two_edges
-from saddle.results import SaddlePoint, Threshold
+from saddle.kernels.edges import interval, one_edge, two_edges
+from saddle.points.results import SaddlePoint, Threshold
 
 WINDOW, OUTSIDE, BINARY = "symmetric-binary-perceptron", "u-function-perceptron", "binary-perceptron"
 

@@ -172,8 +172,8 @@ class _Factor:
         import sympy as sp
 
         from replica.expr import Step, arguments, slope_and_rest
-        from replica.losses import LossFunction, written_out
-        from replica.pieces import Steps
+        from replica.parts.losses import LossFunction, written_out
+        from replica.parts.pieces import Steps
 
         field = sp.Symbol("field")
         constraint = model.obeyed(prefix).constraint

@@ -141,7 +141,7 @@ def replicon_check(f: FreeEntropy, values: Mapping[str, float]) -> Check:
 
 def _belongs_to_reference(f: FreeEntropy, overlap: str) -> bool:
     """Whether the pairs of an overlap are too many to count per replica of the smallest multiplicity."""
-    from replica.limit import per_replica
+    from replica.limits.limit import per_replica
 
     counts = pair_counts(f.ansatz.tree)
     key = next(key for key, name in {**f.ansatz.zero_names(), **f.ansatz.names()}.items() if name == overlap)

@@ -37,7 +37,7 @@ def pair_counts_check(f: FreeEntropy) -> Check:
     """The pairs of all overlaps are all pairs, at integers those counted one by one, and their limits are the weights."""
     import sympy as sp
 
-    from replica.limit import per_replica
+    from replica.limits.limit import per_replica
 
     tally, size = Tally(), sp.Integer(0)
     for path, _ in leaf_paths(f.ansatz.tree):

@@ -75,7 +75,7 @@ def _compile(expr: sp.Expr, depth: int, rule: Trapezoid) -> Evaluator:
     import sympy as sp
 
     from replica.expr import SiteSum
-    from replica.losses import written_out
+    from replica.parts.losses import written_out
 
     expr = expr.replace(lambda e: isinstance(e, SiteSum), lambda e: e.expanded())
     nodes = _outermost(expr)
@@ -178,7 +178,7 @@ def _sum(f: Any, g: Any, levels: Any, power: int) -> Any:
 
 
 def _piecewise() -> dict[str, Callable[..., Any]]:
-    """The family of :mod:`replica.pieces`, from differences of tails; far tails are not needed at generic points."""
+    """The family of :mod:`replica.parts.pieces`, from differences of tails; far tails are not needed at generic points."""
     from scipy.special import ndtr
 
     def piece(j: int, *arguments: Any) -> Any:

@@ -17,8 +17,8 @@ import numpy as np
 from replica.ansatz import conjugate
 from saddle.checking.oracle import affordable, number
 from saddle.checking.outcome import Check, Tally
-from saddle.problem import Problem
-from saddle.quadrature import Rule
+from saddle.kernels.quadrature import Rule
+from saddle.points.problem import Problem
 
 if TYPE_CHECKING:
     import sympy as sp
@@ -45,7 +45,7 @@ def kernel_checks(
 ) -> list[Check]:
     """Values, Jacobian and symmetry of the compiled kernel (that of the recipe if none is given), at one point."""
     if kernel is None:
-        from saddle.kernel import load_kernel
+        from saddle.kernels.kernel import load_kernel
 
         kernel = load_kernel(f.model, f.ansatz)
     return _KernelAtPoint(f, kernel, point, rule).checks()

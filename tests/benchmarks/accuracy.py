@@ -24,7 +24,7 @@ import sympy as sp
 import replica
 import saddle
 from replica.evaluation import evaluate
-from saddle.capacities import maximal_margin
+from saddle.critical.capacities import maximal_margin
 
 DIGITS = 30
 # Irrational steps fill the ranges evenly, without a seed.

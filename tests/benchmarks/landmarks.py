@@ -19,9 +19,9 @@ from accuracy import DIGITS, true_franz_parisi
 
 import replica
 import saddle
-from saddle.capacities import maximal_margin
-from saddle.flat_minima import ENTROPY, SLOPE, Landscape
-from saddle.setting import Setting
+from saddle.critical.capacities import maximal_margin
+from saddle.critical.flat_minima import ENTROPY, SLOPE, Landscape
+from saddle.points.setting import Setting
 
 _SHIFT = 1e-4
 

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 
 import saddle
-from saddle.setting import Setting
-from saddle.solving import DEFAULT_TOLERANCE, spinodal
+from saddle.points.setting import Setting
+from saddle.points.solving import DEFAULT_TOLERANCE, spinodal
 
 LOADS = [round(0.3 + 0.01 * i, 4) for i in range(54)]
 MARGINS = (1e-12, 2e-12, 3e-12, 4e-12, 5e-12)

@@ -26,8 +26,8 @@ import numpy as np
 import scipy_counterpart
 
 import saddle
-from saddle.setting import Setting
-from saddle.solving import problem_of, reference_point
+from saddle.points.setting import Setting
+from saddle.points.solving import problem_of, reference_point
 
 RS, FRANZ_PARISI = ("binary-perceptron", "rs"), ("binary-perceptron", "franz-parisi")
 LOCAL_ENTROPY, BROKEN = ("binary-perceptron", "local-entropy"), ("spherical-perceptron", "1rsb")

@@ -1,0 +1,157 @@
+r"""Losses of the stability that a user writes down: :math:`e^{-\beta \ell(x)}` instead of a hard constraint.
+
+A loss need not be differentiable (the hinge is not).  Where the noise of a replica averages its factor, derivatives in
+the field move onto the Gaussian by Stein's lemma, :math:`E[f'(z)] = E[z f(z)]/v`, so that the loss itself is never
+differentiated; its kinks only say where a quadrature needs its nodes.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import ClassVar
+
+import sympy as sp
+
+from replica.errors import InputError, NotDifferentiable
+from replica.parts.parse import parse_expression
+
+_X = sp.Symbol("x", real=True)
+NAMED = {"cross-entropy": "log(1 + exp(-x))", "hinge": "Max(0, -x)"}
+"""Losses that have a name."""
+SHARPEST_KINK, JUMP = 1e-8, 1e-15
+"""Widths, in standard deviations, at which nodes resolve a change of slope and a jump in double precision."""
+
+
+class Softplus(sp.Function):
+    r""":math:`\ln(1 + e^x)`, a function of its own because the exponential overflows."""
+
+    nargs = 1
+    is_real = True
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        return 1 / (1 + sp.exp(-self.args[0]))
+
+
+class LossFunction(sp.Function):
+    """The value of a loss at a stability; every loss is a subclass (:func:`loss_function`)."""
+
+    nargs = 1
+    is_real = True
+    text: ClassVar[str] = ""
+    plain: ClassVar[sp.Expr] = sp.Integer(0)
+    formula: ClassVar[sp.Expr] = sp.Integer(0)
+    kinks: ClassVar[tuple[tuple[sp.Expr, float], ...]] = ()
+
+    def fdiff(self, argindex: int = 1) -> sp.Expr:
+        raise NotDifferentiable(f"the loss {self.text} must be averaged before it is differentiated")
+
+    @property
+    def written(self) -> sp.Expr:
+        """The formula at this stability."""
+        return self.formula.xreplace({_X: self.args[0]})
+
+
+@lru_cache(maxsize=64)
+def loss_function(text: str) -> type[LossFunction]:
+    """Return the function of a loss: a name, or an expression in the stability ``x``.
+
+    Raises
+    ------
+    InputError
+        If the text is not understood, or the loss has kinks that cannot be located.
+    """
+    formula = parse_expression(NAMED.get(text, text), {"x"}).xreplace({sp.Symbol("x"): _X})
+    formula = formula.replace(sp.Heaviside, lambda a, *_: (1 + sp.sign(a)) / 2)
+    if _X not in formula.free_symbols:
+        raise InputError(f"The loss {text!r} does not depend on the stability x.")
+    kinks = _kinks(formula, text)
+    w, plain = sp.Wild("w"), formula
+    formula = formula.replace(sp.log(1 + sp.exp(w)), Softplus(w))
+    name = "Loss" + "".join(f"{ord(letter):x}" for letter in text)
+    return type(name, (LossFunction,), {"text": text, "plain": plain, "formula": formula, "kinks": kinks})
+
+
+def _kinks(formula: sp.Expr, text: str) -> tuple[tuple[sp.Expr, float], ...]:
+    """Where the formula is not smooth, with the width that resolves what happens there."""
+    found: dict[sp.Expr, float] = {}
+    for node in formula.atoms(sp.Max, sp.Min, sp.Abs, sp.sign):
+        width = JUMP if isinstance(node, sp.sign) else SHARPEST_KINK
+        arguments = node.args if isinstance(node, (sp.Max, sp.Min)) else (node.args[0], sp.Integer(0))
+        for i, a in enumerate(arguments):
+            for b in arguments[:i]:
+                try:
+                    roots = sp.Poly(a - b, _X).real_roots() if (a - b).has(_X) else []
+                except (sp.PolynomialError, NotImplementedError):
+                    raise InputError(
+                        f"The kinks of the loss {text!r} cannot be located: compare polynomials in Max, Min, Abs and sign."
+                    ) from None
+                for root in roots:
+                    found[root] = min(width, found.get(root, 1.0))
+    return tuple(found.items())
+
+
+def written_out(expr: sp.Expr) -> sp.Expr:
+    """The expression with its losses as formulas."""
+    return expr.replace(lambda e: isinstance(e, LossFunction), lambda e: e.written)
+
+
+def moved_onto_noise(body: sp.Expr, z: sp.Symbol, v: sp.Expr, s: sp.Symbol) -> tuple[sp.Expr, sp.Expr] | None:
+    """What an average over ``z`` becomes when it is differentiated in ``s``: bodies for a fixed variance, and for its slope.
+
+    None if no loss depends on ``z`` here (outside of other averages).
+    """
+    losses = _losses_in(body, z)
+    if not losses:
+        return None
+    names = {loss: sp.Dummy() for loss in losses}
+    back = {dummy: loss for loss, dummy in names.items()}
+    fixed = body.xreplace(names)
+    direct = sp.diff(fixed, s).xreplace(back)
+    slopes = {sp.diff(loss.args[0], s) for loss in losses}
+    if len(slopes) != 1 or any(sp.diff(loss.args[0], z) != 1 for loss in losses):
+        raise NotDifferentiable(f"the losses in {body} have different arguments")
+    (slope,) = slopes
+    shifted = slope * (z / v * body - sp.diff(fixed, z).xreplace(back)) if slope != 0 else sp.Integer(0)
+    return direct + shifted, (z**2 / v**2 - 1 / v) * body
+
+
+def _losses_in(node: sp.Expr, z: sp.Symbol) -> set[LossFunction]:
+    from replica.expr import Average
+
+    if isinstance(node, Average):
+        return set()
+    if isinstance(node, LossFunction):
+        return {node} if node.has(z) else set()
+    return set().union(*(_losses_in(arg, z) for arg in node.args))
+
+
+def loss_tilts(tilts: dict[sp.Expr, sp.Expr], z: sp.Symbol) -> tuple[tuple[sp.Expr, sp.Expr], ...]:
+    """The tilts that are exponentials of losses of ``z``, with their powers."""
+    return tuple((tilt, power) for tilt, power in tilts.items() if _losses_in(tilt, z))
+
+
+def places(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, list[sp.Expr], float]]:
+    """Where losses have features in ``z``: the argument's rest, the inner variances that smear it, the sharpest width.
+
+    A smooth loss, or one that is smeared, is taken to have one where the stability is 0.
+    """
+    from replica.expr import Average, slope_and_rest
+
+    found: dict[tuple[sp.Expr, tuple[sp.Expr, ...]], float] = {}
+
+    def collect(node: sp.Expr, inner: tuple[sp.Expr, ...]) -> None:
+        if isinstance(node, LossFunction):
+            argument, spread = node.args[0], []
+            for average in inner:
+                slope, argument = slope_and_rest(argument, average.variable)
+                spread += [slope**2 * average.variance] if slope != 0 else []
+            slope, rest = slope_and_rest(argument, z)
+            for place, width in (node.kinks or ((sp.Integer(0), 1.0),)) if slope != 0 else ():
+                found[(rest - place) / slope, tuple(spread)] = 0.0 if spread else width
+            return
+        below = (*inner, node) if isinstance(node, Average) else inner
+        for arg in node.args:
+            collect(arg, below)
+
+    collect(body, ())
+    return [(rest, list(spread), width) for (rest, spread), width in found.items() if width < 1.0]

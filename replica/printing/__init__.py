@@ -1,0 +1,1 @@
+"""A derivation in print: steps, notation, line breaks, LaTeX and text."""

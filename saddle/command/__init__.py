@@ -1,0 +1,1 @@
+"""What the command ``replica`` understands, computes and writes."""

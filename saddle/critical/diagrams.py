@@ -1,0 +1,307 @@
+r"""Phase diagrams; that of flat minima: which reference margins have flat, connected or isolated surroundings at each load.
+
+Two lines divide the margins below ``kappa_max``: ``kappa_mono`` and, below it, ``kappa_gap``.  Each is a curve of double
+zeros of the profile, continued in the load from the point where it meets ``kappa_max`` (``alpha_LE``, ``alpha_gap``):
+the next point is predicted by the secant through the last two and corrected by Newton's method, the step halved where
+that fails.  The loads asked for say where a line is reported, not where it is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from replica.errors import InputError
+from replica.model import Model
+from saddle.critical.capacities import max_margin
+from saddle.critical.flat_minima import ENTROPY, SLOPE, NotFound, NoTouch, Quantity, Touch, polish, touch_near
+from saddle.critical.flat_thresholds import as_margin, log_excess, margin_landscape, margin_touch
+from saddle.critical.landmark import Landmark
+from saddle.critical.landmarks import thresholds
+from saddle.points.results import Status, Threshold
+from saddle.points.setting import Setting, same_constraint
+from saddle.points.solving import DEFAULT_TOLERANCE
+from saddle.reporting.curve import Curve
+from saddle.reporting.reports import as_numbers as numbers
+from saddle.sweeping.journal import Journal, Steps
+
+if TYPE_CHECKING:
+    import matplotlib.axes
+
+LINES = {"kappa_gap": (ENTROPY, "alpha_gap"), "kappa_mono": (SLOPE, "alpha_LE")}
+_ENDS = ("alpha_c", "alpha_LE", "alpha_gap")
+_FIRST_STEP, _LONGEST_STEP, _SHORTEST_STEP = 0.004, 0.05, 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiagramRow(Threshold):
+    """One load of a diagram: every line with its error, NaN where it does not exist."""
+
+    lines: dict[str, float] = field(default_factory=dict)
+
+    def row(self) -> dict[str, object]:
+        """The row as JSON and CSV show it."""
+        return {**self.parameters, **self.lines, "status": str(self.status), "message": self.message}
+
+
+@dataclass(frozen=True)
+class Diagram(Curve):
+    """Lines of a phase diagram over load or margin: a curve whose ``curves`` are the points where lines end."""
+
+    def plot(self, ax: matplotlib.axes.Axes | None = None) -> matplotlib.axes.Axes:
+        """The diagram with its regions named (extra ``plot``), in ``ax`` or a figure of its own; returns the axes."""
+        if "kappa_max" in self.columns:
+            from saddle.reporting.plot_diagram import draw_diagram
+
+            return draw_diagram(self, ax)
+        from saddle.reporting.plot_boundaries import draw_boundaries
+
+        return draw_boundaries(self, ax)
+
+
+def diagram(
+    model: Model | str,
+    alpha: float | Iterable[float] | None = None,
+    kappa: float | Iterable[float] | None = None,
+    *,
+    beta: float | Iterable[float] | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
+    progress: Callable[[Any], None] | None = None,
+    journal: Journal | None = None,
+) -> Diagram:
+    """Return the lines of a phase diagram of a model at every load or margin asked for, in this order.
+
+    With loads: the diagram of flat minima (:func:`flat_minima_diagram`) for probes of one margin, ``kappa``.  Without: that
+    over the margin, the capacity and where replica symmetry breaks
+    (:func:`saddle.critical.margin_diagram.margin_diagram`), or for a
+    student of a teacher its transition and spinodals (:func:`saddle.critical.teacher_diagram.teacher_diagram`).
+
+    Parameters
+    ----------
+    model : Model or str
+    alpha : float or iterable of float, optional
+        Loads at which the lines of flat minima are reported.
+    kappa : float or iterable of float, optional
+        Without loads, margins at which lines are reported; with them, the margin of the probes (default 0).
+    beta : float or iterable of float, optional
+        Inverse temperatures, in place of margins, for a student of a teacher.
+    journal : Journal, optional
+        What remembers points of an earlier run (:mod:`saddle.sweeping.journal`).
+
+    Raises
+    ------
+    InputError
+        For bad input, such as several margins along with loads.
+    """
+    settings: dict[str, Any] = {"tolerance": tolerance, "progress": progress, "journal": journal}
+    margins = None if kappa is None else numbers("kappa", kappa)
+    same_constraint(Setting.of((model, "franz-parisi")))
+    if alpha is None and Setting.of((model, "rs")).model.teacher:
+        from saddle.critical.teacher_diagram import teacher_diagram
+
+        return teacher_diagram(model, margins, None if beta is None else numbers("beta", beta), **settings)
+    if beta is not None:
+        raise InputError("Only the diagram of a student of a teacher goes over inverse temperatures.")
+    if alpha is not None:
+        if margins is not None and len(margins) != 1:
+            raise InputError(f"Over the load a diagram has one margin of the probes, not {len(margins)}.")
+        return flat_minima_diagram(model, alpha, 0.0 if margins is None else margins[0], **settings)
+    from saddle.critical.margin_diagram import margin_diagram
+
+    if margins is None:
+        raise InputError("Give the loads (alpha) of a diagram of flat minima, or margins (kappa) for one over the margin.")
+    return margin_diagram(model, margins, **settings)
+
+
+def flat_minima_diagram(
+    model: Model | str,
+    alpha: float | Iterable[float],
+    kappa: float = 0.0,
+    *,
+    tolerance: float = DEFAULT_TOLERANCE,
+    progress: Callable[[Any], None] | None = None,
+    journal: Journal | None = None,
+) -> Diagram:
+    """Return ``kappa_max``, ``kappa_gap`` and ``kappa_mono`` at every load, in the order asked for.
+
+    The margins above ``kappa_max`` have no solutions; references between ``kappa_mono`` and ``kappa_max`` are flat, between
+    ``kappa_gap`` and ``kappa_mono`` connected but not monotonic, and below ``kappa_gap`` gapped.  ``curves`` holds the ends
+    of the lines, ``alpha_LE`` and ``alpha_gap``, and the capacity.
+
+    Parameters
+    ----------
+    model : Model or str
+    alpha : float or iterable of float
+        Loads at which the lines are reported.
+    kappa : float
+        Margin of the probes.
+    journal : Journal, optional
+        What remembers points of an earlier run (:mod:`saddle.sweeping.journal`).
+
+    Returns
+    -------
+    Diagram
+        Columns ``alpha, kappa_max, kappa_max_error, kappa_gap, kappa_gap_error, kappa_mono, kappa_mono_error``, NaN where
+        a line does not exist.
+    """
+    setting = Setting.of((model, "franz-parisi"))
+    loads = numbers("alpha", alpha)
+    ends = {p.name: p for p in thresholds(model, kappa=kappa, only=_ENDS, tolerance=tolerance) if isinstance(p, Landmark)}
+    lines = {
+        name: Line(setting, quantity, kappa, tolerance).at_loads(loads, ends[end])
+        for name, (quantity, end) in LINES.items()
+    }
+    steps = Steps(journal, progress)
+    for load in loads:
+        at = {name: line[load] for name, line in lines.items()}
+        steps.at({"alpha": load}, _row, setting, load, kappa, at, tolerance)
+    return Diagram(tuple(steps.points), tuple(_mark(point, kappa) for point in ends.values()))
+
+
+def _mark(end: Landmark, kappa: float) -> dict[str, object]:
+    """The end of a line as an entry of ``curves``: its load, and the reference margin there."""
+    return {
+        "name": end.name,
+        "alpha": end.value,
+        "error": end.error,
+        "reference_kappa": end.observables.get("reference_kappa", kappa if end.converged else None),
+        "status": str(end.status),
+    }
+
+
+Reported = Touch | str | None
+"""A point of a line; None where the line does not exist, a sentence where it was not found."""
+
+
+@dataclass
+class Line:
+    """One line of double zeros in the (load, reference margin) plane."""
+
+    setting: Setting
+    quantity: Quantity
+    kappa: float
+    tolerance: float
+
+    def at_loads(self, loads: Sequence[float], end: Landmark) -> dict[float, Reported]:
+        """The line at every load: continued from its end to smaller loads, absent above."""
+        found: dict[float, Reported] = dict.fromkeys(loads)
+        below = sorted({load for load in loads if not load >= end.value}, reverse=True)
+        if end.converged:
+            known = [(end.value, self._end(end))]
+        elif end.status is Status.ABSENT:
+            return found
+        else:
+            known = []
+        for load in below:
+            try:
+                found[load] = self._reach(load, known) if known else self._afresh(load, known)
+            except NotFound as reason:
+                found[load] = f"not converged at this load: {reason}"
+        return {load: as_margin(self.setting, at, self.kappa) if isinstance(at, Touch) else at for load, at in found.items()}
+
+    def _end(self, end: Landmark) -> Touch:
+        margin = float(end.observables["reference_kappa"])  # type: ignore[arg-type]
+        distance = float(end.where["distance"])  # type: ignore[arg-type]
+        seed = margin_landscape(self.setting, end.value, self.kappa, self.tolerance)
+        excess = log_excess(self.setting, margin, self.kappa)
+        return Touch(excess, 0.0, distance, seed.point(excess, distance))
+
+    def _reach(self, load: float, known: list[tuple[float, Touch]]) -> Touch:
+        """Continue from the last known point to a load, in steps that shrink where the corrector fails."""
+        step = _LONGEST_STEP if len(known) > 1 else _FIRST_STEP
+        while known[-1][0] > load:
+            there = max(load, known[-1][0] - step)
+            try:
+                known.append((there, self._correct(there, known, checked=there == load)))
+                step = min(1.5 * step, _LONGEST_STEP)
+            except NotFound:
+                step = 0.5 * (known[-1][0] - there)
+                if step < _SHORTEST_STEP:
+                    return self._afresh(load, known)
+        return known[-1][1]
+
+    def _correct(self, load: float, known: list[tuple[float, Touch]], checked: bool) -> Touch:
+        """The point of the line at a load, from a prediction; where it is reported, no other valley may lie lower."""
+        before = known[-1][1]
+        land = replace(margin_landscape(self.setting, load, self.kappa, self.tolerance), seed=before.point)
+        parameter, distance = before.parameter, before.distance
+        if len(known) > 1:
+            (first, touch), (second, _) = known[-2:]
+            share = (load - second) / (second - first)
+            parameter += share * (before.parameter - touch.parameter)
+            distance *= (before.distance / touch.distance) ** share
+        return (touch_near if checked else polish)(land, self.quantity, parameter, distance)
+
+    def _afresh(self, load: float, known: list[tuple[float, Touch]]) -> Touch:
+        """Without a neighbour: sought from the maximal margin downwards."""
+        from saddle.critical.capacities import maximal_margin
+
+        largest = maximal_margin(self.setting.model, load, self.tolerance)
+        try:
+            touch = margin_touch(self.setting, self.quantity, load, self.kappa, largest, self.tolerance)
+        except NoTouch as reason:
+            raise NotFound(f"the line was lost: {reason}") from reason
+        excess = log_excess(self.setting, touch.parameter, self.kappa)
+        known.append((load, Touch(excess, touch.error * math.exp(-excess), touch.distance, touch.point)))
+        return known[-1][1]
+
+
+def _row(setting: Setting, load: float, kappa: float, at: dict[str, Reported], tolerance: float) -> DiagramRow:
+    largest = max_margin(setting.model, load, tolerance=tolerance)
+    assert isinstance(largest, Threshold)
+    lines = {"kappa_max": largest.value, "kappa_max_error": largest.error}
+    failed = [] if largest.status.is_answer else [f"kappa_max: {largest.message}"]
+    for name, touch in at.items():
+        found = touch if isinstance(touch, Touch) else None
+        lines[name] = found.parameter if found else math.nan
+        lines[f"{name}_error"] = found.error if found else math.nan
+        if isinstance(touch, str):
+            failed.append(f"{name} {touch}")
+    missing = [name for name, touch in at.items() if touch is None]
+    absent = f"{' and '.join(missing)} absent: the end of the line is at a smaller load." if missing else ""
+    return diagram_row(
+        setting,
+        {"alpha": load, "kappa": kappa},
+        lines,
+        Status.NOT_CONVERGED if failed else Status.CONVERGED,
+        "; ".join(failed) or absent or "All lines exist here.",
+        tolerance=tolerance,
+        residual=largest.residual,
+        quadrature_error=largest.quadrature_error,
+    )
+
+
+def diagram_row(
+    setting: Setting,
+    parameters: dict[str, float],
+    lines: dict[str, float],
+    status: Status,
+    message: str,
+    *,
+    tolerance: float,
+    residual: float = 0.0,
+    quadrature_error: float = 0.0,
+) -> DiagramRow:
+    """One margin of a diagram; its ``value`` is that of the first line."""
+    names = list(lines)
+    return DiagramRow(
+        name="diagram",
+        model=setting.model.name,
+        options=dict(setting.model.options),
+        deviation=setting.deviation,
+        ansatz=setting.ansatz.name,
+        parameters=parameters,
+        value=lines[names[0]],
+        error=lines[names[1]],
+        residual=residual,
+        quadrature_error=quadrature_error,
+        order_parameters={},
+        status=status,
+        message=message,
+        lines=lines,
+        kernel=setting.key,
+        rule=str(setting.rule),
+        tolerance=tolerance,
+    )

@@ -1,0 +1,138 @@
+r"""First-order transitions: where two saddles of one free entropy have the same value, as a line in a second parameter.
+
+Both saddles are unknown, with the load at which they exchange:
+
+.. math:: F(x_1, \alpha; \mu) = 0, \qquad F(x_2, \alpha; \mu) = 0, \qquad \phi(x_1, \alpha; \mu) = \phi(x_2, \alpha; \mu)
+
+This is a system like that of any event, and its line is followed in the same way.  It ends where the two saddles become one,
+in the cusp in which the folds of both branches meet; equal saddles solve the equations everywhere and are excluded.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from saddle.continuation import Arclength, Smooth, solve
+from saddle.critical.boundaries import MOST_POINTS, Boundary, pieces_of
+from saddle.lines.event_lines import LINE_TOLERANCE, EventFamily
+from saddle.lines.following import Branch
+from saddle.lines.parameter_line import inner, outer
+from saddle.points.problem import Vector
+from saddle.points.results import SaddlePoint
+from saddle.points.setting import Setting
+
+_EPS = float(np.finfo(float).eps)
+_SHORTEST = 1e-4
+_APART = 0.05
+"""Smallest difference of the coordinates of two saddles."""
+
+
+@dataclass
+class TransitionFamily(EventFamily):
+    """The equations of a first-order transition in one parameter, over a second one; unknowns are both saddles."""
+
+    @property
+    def system(self) -> TransitionSystem:  # type: ignore[override]
+        """The extended system over the second parameter."""
+        return TransitionSystem(self)
+
+    def halves(self, z: Vector) -> tuple[Vector, Vector, float]:
+        """The coordinates of both saddles, and the parameter that is solved for."""
+        n = (len(z) - 1) // 2
+        return z[:n], z[n:-1], float(z[-1]) * self.scale
+
+    def point(self, z: Vector, mu: float) -> SaddlePoint | None:
+        """The first of both saddles."""
+        x, _, at = self.halves(z)
+        return self.at(mu).point(x, at)
+
+    def rounding(self, z: Vector, mu: float) -> Vector | None:
+        """The rounding error of the residuals; None outside the domain."""
+        x, y, at = self.halves(z)
+        states = [state for half in (x, y) if (state := self.at(mu).state(half, at)) is not None]
+        if len(states) < 2:
+            return None
+        noise = np.concatenate([np.full(len(x), state.noise) for state in states])
+        return np.append(noise, sum(64 * _EPS * (1.0 + state.scale) for state in states))
+
+
+@dataclass(frozen=True)
+class TransitionSystem:
+    """Two saddles of equal free entropy as a system over the second parameter."""
+
+    family: TransitionFamily
+
+    def residuals(self, z: Vector, mu: float) -> Vector | None:
+        """The residuals of both saddles and the difference of their free entropies."""
+        x, y, at = self.family.halves(z)
+        line = self.family.at(mu)
+        values = [line.residuals(half, at) for half in (x, y)]
+        entropies = [line.scalar("entropy")(half, at) for half in (x, y)]
+        if any(value is None for value in values) or float(np.max(np.abs(x - y))) < _APART:
+            return None
+        return np.concatenate([*values, [entropies[0] - entropies[1]]])
+
+    def jacobian(self, z: Vector, mu: float) -> Vector | None:
+        """Their derivatives, by central differences."""
+        return Smooth(self.residuals).jacobian(z, mu)
+
+
+def transition_line(
+    setting: Setting, branch: Branch, parameter: str, span: tuple[float, float]
+) -> Boundary | None:
+    """The line of transitions between the first and the last sheet of a branch in the load that folds twice.
+
+    Parameters
+    ----------
+    setting : Setting
+    branch : Branch
+        In the load, at one value of the second parameter.
+    parameter : str
+        The second parameter.
+    span : pair of floats
+        Where the line is followed.
+    """
+    flips = [i for i, (a, b) in enumerate(itertools.pairwise(branch.past_fold)) if a != b]
+    if len(flips) < 2:
+        return None
+    first, last = branch.points[: flips[0] + 1], branch.points[flips[1] + 1 :]
+    fixed = dict(branch.points[0].parameters)
+    family = TransitionFamily(setting, fixed, "alpha", parameter, "entropy", setting.rule)
+    guess = _crossing(family, first, last)
+    here = inner(parameter, fixed[parameter])
+    z = None if guess is None else solve(family.system, guess, here, LINE_TOLERANCE)
+    if z is None:
+        return None
+    pieces = []
+    for goal in span:
+        scale = max(abs(fixed[parameter]), *map(abs, span))
+        algorithm = Arclength(scale=scale, tolerance=LINE_TOLERANCE, most=MOST_POINTS, shortest=_SHORTEST)
+        path = algorithm.follow(family.system, z, here, inner(parameter, goal))
+        pieces += list(pieces_of([(outer(parameter, node.parameter), node.x) for node in path.nodes]))[:1]
+    return Boundary(family, tuple(pieces))
+
+
+def _crossing(
+    family: TransitionFamily, first: tuple[SaddlePoint, ...], last: tuple[SaddlePoint, ...]
+) -> Vector | None:
+    """The unknowns near the load at which the free entropies of two sheets cross, by interpolation on both."""
+    sheets = [sorted(sheet, key=lambda point: point.parameters["alpha"]) for sheet in (first, last)]
+    loads = [np.array([point.parameters["alpha"] for point in sheet]) for sheet in sheets]
+    entropies = [np.array([point.free_entropy for point in sheet]) for sheet in sheets]
+    low, high = max(at[0] for at in loads), min(at[-1] for at in loads)
+    if not low < high:
+        return None
+    grid = np.linspace(low, high, 201)
+    gap = np.interp(grid, loads[0], entropies[0]) - np.interp(grid, loads[1], entropies[1])
+    crossed = np.flatnonzero(gap[:-1] * gap[1:] <= 0.0)
+    if not len(crossed):
+        return None
+    alpha = float(grid[crossed[0]])
+    halves = []
+    for sheet, at in zip(sheets, loads, strict=True):
+        x = np.array([EventFamily.start(family, point)[:-1] for point in sheet])
+        halves.append(np.array([np.interp(alpha, at, x[:, i]) for i in range(x.shape[1])]))
+    return np.concatenate([*halves, [alpha / family.scale]])

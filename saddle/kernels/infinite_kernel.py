@@ -1,0 +1,69 @@
+"""The kernel of a limit of infinitely many replicas: values, gradients and Hessians of its three terms.
+
+Each function writes, in this order: the leading order, the next order, the gradient of the leading order in all variables
+(unknowns and imposed overlaps), its Hessian (upper triangle, row by row), and its derivatives in the constraint's
+parameters.
+"""
+
+from __future__ import annotations
+
+import itertools
+import pprint
+from typing import TYPE_CHECKING
+
+import sympy as sp
+
+from replica.limits.infinite import InfiniteLimit, Series, infinite_limit
+from replica.limits.maximum import ScaledAverage, along_characteristics
+from saddle.kernels.codegen import KernelWriter
+from saddle.kernels.kernel_source import special_source
+
+if TYPE_CHECKING:
+    from replica.ansatz import Ansatz
+    from replica.model import Model
+
+
+def infinite_kernel_source(model: Model, ansatz: Ansatz) -> str:
+    """Return the Python source of the kernel module of a model under an ansatz at infinite multiplicity."""
+    limit = infinite_limit((model, ansatz))
+    variables = [*limit.unknowns, *limit.imposed]
+    constraint = _constraint(limit, variables)
+    meta = {
+        "model": model.name,
+        "ansatz": ansatz.name,
+        "multiplicity": limit.multiplicity,
+        "unknowns": list(limit.unknowns),
+        "imposed": list(limit.imposed),
+        "shifts": {name: list(pair) for name, pair in limit.shifts.items()},
+        "constraint": constraint,
+        "positive": _variances(limit, variables),
+    }
+    header = (
+        f'"""Quadrature kernels of {model.name} under {ansatz.name}, {limit.multiplicity} infinite, generated."""\n\n'
+        f"{special_source()}\n\nMETA = {pprint.pformat(meta, width=110, sort_dicts=False)}\n"
+    )
+    terms = {"interaction": limit.interaction, "weights": limit.entropic, "energetic": limit.energetic}
+    return header + "".join(
+        KernelWriter(name, [*variables, *constraint], {}, _outputs(term, variables, constraint)).source()
+        for name, term in terms.items()
+    )
+
+
+def _constraint(limit: InfiniteLimit, variables: list[str]) -> list[str]:
+    """The parameters of the constraint that appear."""
+    symbols = (limit.leading + limit.next).free_symbols
+    return sorted({symbol.name for symbol in symbols} - {*variables, "alpha"})
+
+
+def _variances(limit: InfiniteLimit, variables: list[str]) -> list[str]:
+    """Variables that are the variance of an average between clusters, and so positive."""
+    found = {average.variance for average in limit.leading.atoms(ScaledAverage)}
+    return [name for name in variables if sp.Symbol(name) in found]
+
+
+def _outputs(term: Series, variables: list[str], constraint: list[str]) -> list[sp.Expr]:
+    symbols = [sp.Symbol(name) for name in variables]
+    gradient = [sp.diff(term.leading, s) for s in symbols]
+    hessian = [sp.diff(gradient[i], symbols[j]) for i, j in itertools.combinations_with_replacement(range(len(symbols)), 2)]
+    slopes = [sp.diff(term.leading, sp.Symbol(name)) for name in constraint]
+    return [along_characteristics(sp.sympify(e)) for e in (term.leading, term.next, *gradient, *hessian, *slopes)]

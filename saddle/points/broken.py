@@ -1,0 +1,298 @@
+r"""Saddles with broken replica symmetry: a multiplicity that the free entropy is extremised over unless it is given.
+
+The saddle equations at a given Parisi parameter ``m`` have two kinds of solution.  In the *collapsed* one the overlap inside
+of a state is that between states, which is replica symmetry again: it is rejected and said to be.  A genuine one is
+sought from the replica-symmetric overlap, split by more and more.  Where ``m`` is not given, it is the zero of the
+complexity :math:`\Sigma = -m^2\, \partial_m \phi`, found by following the genuine solution in ``m``.
+
+For a hard constraint on discrete weights there is always the *frozen* solution, whose states are single configurations:
+the inner overlap is 1, the entropy inside of a state 0, and what counts the states is the replica-symmetric entropy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from replica.ansatz import conjugate
+from replica.parts.hardness import is_hard
+from saddle.points.clusters import cluster_point, entropies
+from saddle.points.newton import Attempt, FixedPoint, newton
+from saddle.points.outcome import not_converged, without_value
+from saddle.points.problem import Problem, State, Vector
+from saddle.points.results import Iteration, SaddlePoint, Status
+from saddle.points.setting import Setting
+
+if TYPE_CHECKING:
+    from saddle.kernels.quadrature import Rule
+
+ProblemAt = Callable[[float], Problem]
+Start = SaddlePoint | Mapping[str, float] | None
+
+_MAP_STEPS = 24
+_SPLITS = (0.25, 0.5, 0.1, 0.75, 0.03)
+"""Fractions of what the replica-symmetric overlap has left to 1, by which a state's overlap starts above it."""
+_PARAMETERS = (0.5, 0.25, 0.75, 0.1, 0.04, 0.9)
+"""Values of ``m`` at which a genuine solution is sought first."""
+_COLLAPSED = 1e-6
+_SMALLEST = 1e-7
+_MOST_STEPS = 80
+_NUDGE = 1e-3
+_SECANTS = 8
+_NEAR = 0.3
+_CONVERGED = 1e-12
+"""Polishing a zero in ``ln m``: the first step, the most of them, how far they may lead, and the last one."""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A genuine solution at one ``m``, with its complexity."""
+
+    m: float
+    problem: Problem
+    state: State
+    complexity: float
+    iterations: tuple[Iteration, ...]
+
+
+def broken_point(
+    setting: Setting,
+    values: Mapping[str, float],
+    start: Start,
+    tolerance: float,
+    solve_symmetric: Callable[[], SaddlePoint],
+) -> SaddlePoint:
+    """Return the saddle under an ansatz with an extremised multiplicity, or the reason why there is none.
+
+    Parameters
+    ----------
+    setting, values, start, tolerance
+        As for any point; ``values`` may lack the multiplicity.
+    solve_symmetric : callable
+        Returns the replica-symmetric saddle at the same parameters, which is only needed where no genuine solution is found.
+    """
+    from saddle.points.solving import problem_of
+
+    (name,) = setting.ansatz.extremised
+
+    def problem_at(m: float) -> Problem:
+        return problem_of(setting, {**values, name: m}, None)
+
+    search = Search(setting, name, problem_at, tolerance)
+    found, attempt = search.at(values[name], start) if name in values else search.extremum(start)
+    if found is not None:
+        log = found.iterations
+        return cluster_point(setting, found.problem, values, found.state, log, tolerance)
+    freezes = is_hard(setting.model) and setting.model.weights.discrete
+    if freezes and (symmetric := solve_symmetric()).converged:
+        return _frozen(setting, values, symmetric, values.get(name, 1.0), problem_at, tolerance)
+    if attempt is not None and attempt.state is not None and search.collapsed:
+        return _collapsed(setting, values, attempt.state, tolerance)
+    return not_converged(setting, values, attempt or Attempt(None, (), False), tolerance)
+
+
+class Search:
+    """Looks for genuine solutions of one setting."""
+
+    def __init__(self, setting: Setting, name: str, problem_at: ProblemAt, tolerance: float) -> None:
+        self.setting, self.name, self.problem_at, self.tolerance = setting, name, problem_at, tolerance
+        self.collapsed = False
+        """Whether the collapsed solution was met."""
+
+    @property
+    def rule(self) -> Rule:
+        """The plain rule."""
+        return self.setting.rule
+
+    def at(self, m: float, start: Start = None) -> tuple[Broken | None, Attempt | None]:
+        """A genuine solution at one ``m``, or the last attempt that led to none."""
+        problem = self.problem_at(m)
+        last = None
+        for x in self._starts(problem, start):
+            attempt = newton(problem, x, self.rule, self.tolerance)
+            last = attempt if attempt.converged or last is None else last
+            if (found := self._genuine(m, problem, attempt)) is not None:
+                return found, attempt
+        return None, last
+
+    def extremum(self, start: Start) -> tuple[Broken | None, Attempt | None]:
+        """The genuine solution whose complexity vanishes."""
+        known = dict(start.order_parameters if isinstance(start, SaddlePoint) else start or {})
+        first = [known[self.name]] if known.get(self.name, 0.0) > 0.0 else []
+        attempt: Attempt | None = None
+        for m in (*first, *_PARAMETERS):
+            found, attempt = self.at(m, start)
+            if found is None:
+                continue
+            zero = self._polished(found) if first else None
+            if (zero := zero or self._without_complexity(found)) is not None:
+                return zero, attempt
+        return None, attempt
+
+    def _polished(self, here: Broken) -> Broken | None:
+        """The zero of the complexity near a solution, by the secant alone; None where that leads away from it."""
+        origin, there = here, self._moved(here, here.m * (1.0 + _NUDGE))
+        for _ in range(_SECANTS):
+            if there is None or there.complexity == here.complexity:
+                return None
+            slope = (math.log(there.m) - math.log(here.m)) / (there.complexity - here.complexity)
+            x = math.log(there.m) - there.complexity * slope
+            if abs(x - math.log(there.m)) < _CONVERGED:
+                return there
+            if abs(x - math.log(origin.m)) > _NEAR:
+                return None
+            here, there = there, self._moved(there, math.exp(x))
+        return None
+
+    def _without_complexity(self, here: Broken) -> Broken | None:
+        """Follow a genuine solution to where its complexity vanishes: regula falsi in ``ln m``, safeguarded."""
+        there, step = here, 0.4
+        while there.complexity * here.complexity > 0.0:
+            here = there
+            m = here.m * math.exp(math.copysign(step, here.complexity))
+            moved = self._moved(here, m)
+            if moved is None:
+                step /= 2.0
+                if step < 1e-3:
+                    return None
+                continue
+            there = moved
+            if not _SMALLEST < there.m < 4.0:
+                return None
+        return self._zero(here, there)
+
+    def _zero(self, a: Broken, b: Broken) -> Broken | None:
+        """The zero between two solutions, by the secant through the last two and bisection where that is slow."""
+        ends = sorted((a, b), key=lambda found: found.m)
+        last, here = (a, b) if abs(b.complexity) < abs(a.complexity) else (b, a)
+        for _ in range(_MOST_STEPS):
+            if here.complexity == 0.0 or here.m == last.m:
+                return here
+            slope = (math.log(here.m) - math.log(last.m)) / (here.complexity - last.complexity)
+            x = math.log(here.m) - here.complexity * slope
+            low, high = math.log(ends[0].m), math.log(ends[1].m)
+            if not low < x < high:
+                x = 0.5 * (low + high)
+            if abs(x - math.log(here.m)) < 1e-13:
+                return here
+            moved = self._moved(here, math.exp(x))
+            if moved is None:
+                return None
+            ends[0 if moved.complexity * ends[0].complexity > 0.0 else 1] = moved
+            if abs(moved.complexity) >= abs(here.complexity) and abs(moved.m / here.m - 1.0) < 1e-9:
+                return here
+            last, here = here, moved
+        return None
+
+    def _moved(self, here: Broken, m: float) -> Broken | None:
+        """The genuine solution at another ``m``, from one nearby."""
+        problem = self.problem_at(m)
+        attempt = newton(problem, here.state.coordinates, self.rule, self.tolerance)
+        log = (*here.iterations, *(i._replace(step=len(here.iterations) + i.step) for i in attempt.iterations))
+        return self._genuine(m, problem, attempt._replace(iterations=log))
+
+    def _genuine(self, m: float, problem: Problem, attempt: Attempt) -> Broken | None:
+        """The solution if it is converged, not past a fold and not collapsed."""
+        state = attempt.state
+        if not attempt.converged or state is None:
+            return None
+        if is_collapsed(problem, state):
+            self.collapsed = True
+            return None
+        if state.orientation < 0:
+            return None
+        complexity = entropies(problem, state, self.rule).complexity
+        return Broken(m, problem, state, complexity, attempt.iterations)
+
+    def _starts(self, problem: Problem, start: Start) -> Iterator[Vector]:
+        """Coordinates to start from: the given ones, then the symmetric overlap split by more and more."""
+        known = dict(start.order_parameters if isinstance(start, SaddlePoint) else start or {})
+        if {*problem.unknown} <= known.keys():
+            yield problem.to_coordinates(known)
+        origin = FixedPoint(problem, self.rule)
+        if origin.advance(_MAP_STEPS):
+            root = 0.0 if problem.meta["zero"] else origin.overlaps[problem.pivots[0]]
+            yield from (problem.to_coordinates(_split(problem, origin, root, part)) for part in _SPLITS)
+
+
+def _split(problem: Problem, origin: FixedPoint, root: float, part: float) -> dict[str, float]:
+    """Overlaps that open from the symmetric one: the outermost goes down a little, the others up."""
+    norm = {name: origin.overlaps.get(problem.shape.norm_of.get(name, ""), 1.0) for name in problem.pivots}
+    inner = {name: root + part * (norm[name] - root) for name in inner_pivots(problem)}
+    outer = {name: root * (1.0 - 0.5 * part) for name in problem.pivots if name not in inner}
+    return {**origin.overlaps, **origin.conjugates, **inner, **outer}
+
+
+def inner_pivots(problem: Problem) -> list[str]:
+    """The overlaps inside of states: all but the outermost, which an even model does not have."""
+    return problem.pivots if problem.meta["zero"] else problem.pivots[1:]
+
+
+def is_collapsed(problem: Problem, state: State) -> bool:
+    """Whether an overlap inside of states is that between them."""
+    inner = inner_pivots(problem)
+    return any(state.pivots[k] < _COLLAPSED * (state.pivots[k] + state.place.remaining[k]) for k in inner)
+
+
+def _collapsed(setting: Setting, values: Mapping[str, float], state: State, tolerance: float) -> SaddlePoint:
+    """The statement that only the collapsed solution was found."""
+    names, (name,) = list(state.overlaps), setting.ansatz.extremised
+    at = f" at {name} = {values[name]:g}" if name in values else ""
+    message = (
+        f"No saddle with broken symmetry{at}: the equations lead to the collapsed root {' = '.join(names)} = "
+        f"{state.overlaps[names[0]]:.10g}, which is the replica-symmetric one, and is rejected."
+    )
+    return without_value(setting, values, Status.NO_SADDLE, message, (), tolerance)
+
+
+def _frozen(
+    setting: Setting,
+    values: Mapping[str, float],
+    symmetric: SaddlePoint,
+    m: float,
+    problem_at: ProblemAt,
+    tolerance: float,
+) -> SaddlePoint:
+    """The solution whose states are single configurations."""
+    problem, (name,) = problem_at(m), setting.ansatz.extremised
+    outer = next((value for key, value in symmetric.order_parameters.items() if not key.endswith("hat")), 0.0)
+    outer_hat = next((value for key, value in symmetric.order_parameters.items() if key.endswith("hat")), 0.0)
+    parameters: dict[str, float] = {}
+    for k in (*problem.active, *problem.meta["zero"]):
+        if k in problem.shape.norms:
+            parameters[k], parameters[conjugate(k)] = symmetric.order_parameters[k], math.inf
+            continue
+        inner, norm = k in inner_pivots(problem), problem.shape.norm_of.get(k, "")
+        parameters[k] = symmetric.order_parameters.get(norm, 1.0) if inner else outer
+        parameters[conjugate(k)] = math.inf if inner else outer_hat
+    entropy = symmetric.free_entropy
+    message = (
+        "The solution is frozen: every state is one configuration (inner overlap 1, internal entropy 0), and the "
+        f"complexity is the replica-symmetric entropy. {symmetric.message}"
+    )
+    observables = {"internal_entropy": 0.0, "complexity": entropy}
+    return SaddlePoint(
+        model=setting.model.name,
+        target=(setting.model, setting.ansatz),
+        ansatz=setting.ansatz.name,
+        parameters=dict(values),
+        order_parameters={**parameters, name: m},
+        free_entropy=entropy / m,
+        residual=symmetric.residual,
+        quadrature_error=symmetric.quadrature_error / m,
+        error=symmetric.error / min(m, 1.0),
+        status=symmetric.status,
+        message=message,
+        iterations=symmetric.iterations,
+        observables={
+            **observables,
+            "replicon": symmetric.observables["replicon"],
+            "stable": symmetric.observables["stable"],
+        },
+        warnings=symmetric.warnings,
+        kernel=setting.key,
+        rule=str(setting.rule),
+        tolerance=tolerance,
+    )

@@ -1,0 +1,86 @@
+"""The result at infinite multiplicity: local entropy and complexity, in the form of every other saddle point."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from replica.ansatz import conjugate
+from saddle.points.infinite_replicas import InfinitePoint, InfiniteProblem, solve_infinite
+from saddle.points.results import Number, SaddlePoint, Status
+from saddle.points.setting import Setting
+
+
+def is_infinite(setting: Setting, values: Mapping[str, float]) -> bool:
+    """Whether a multiplicity that stays is infinite."""
+    names = setting.ansatz.multiplicities
+    return bool(names) and any(math.isinf(values.get(name, 1.0)) for name in names)
+
+
+def infinite_point(
+    setting: Setting,
+    values: Mapping[str, float],
+    start: SaddlePoint | Mapping[str, float] | None,
+    tolerance: float,
+) -> SaddlePoint:
+    r"""Return the saddle for infinitely many replicas.
+
+    The free entropy of all of them has no value; ``local_entropy`` is its limit per replica, ``complexity`` the next order.
+    ``slope`` is the derivative of the local entropy in the distance.  Overlaps and conjugates between clusters have those
+    inside as limits; ``C`` and ``B`` say how fast, :math:`q_0 = q_1 - C/y` and :math:`\hat q_1 = \hat q_0 + B/y`.
+
+    Raises
+    ------
+    UnsupportedAnsatz
+        If there is no such limit for this model and ansatz, with the reason.
+    """
+    constraint = {name: values[name] for name in setting.model.constraint.parameters}
+    problem = InfiniteProblem(setting.model, setting.ansatz, values["alpha"], constraint)
+    known = start.order_parameters if isinstance(start, SaddlePoint) else start
+    found = solve_infinite(problem, values["overlap"], tolerance, known)
+    error = max(found.local_entropy_error, found.complexity_error)
+    negative = found.status.has_value and setting.model.weights.discrete and found.local_entropy < -error
+    status = Status.NEGATIVE_ENTROPY if negative else found.status
+    return SaddlePoint(
+        model=setting.model.name,
+        target=(setting.model, setting.ansatz),
+        ansatz=setting.ansatz.name,
+        parameters=dict(values),
+        order_parameters=_order_parameters(problem, found),
+        free_entropy=math.nan,
+        residual=found.residual,
+        quadrature_error=found.quadrature_error,
+        error=error,
+        status=status,
+        message=_message(found, status, error),
+        iterations=found.iterations,
+        observables=_observables(found),
+        kernel=problem.key,
+        rule=problem.rule,
+        tolerance=tolerance,
+    )
+
+
+def _observables(found: InfinitePoint) -> dict[str, Number]:
+    numbers = {"local_entropy": found.local_entropy, "complexity": found.complexity, "slope": -2.0 * found.slope}
+    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+
+
+def _order_parameters(problem: InfiniteProblem, found: InfinitePoint) -> dict[str, float]:
+    """Overlaps and conjugates in the order of the ansatz, then the coefficients of their approach."""
+    limits = {name: limit for name, (limit, _) in problem.shifts.items()}
+    shifts = [shift for _, shift in problem.shifts.values()]
+    ordered: dict[str, float] = {}
+    for overlap in problem.ansatz.names().values():
+        for name in (overlap, conjugate(overlap)):
+            if (value := found.values.get(limits.get(name, name))) is not None:
+                ordered[name] = value
+    return ordered | {name: found.values[name] for name in sorted(shifts)}
+
+
+def _message(found: InfinitePoint, status: Status, error: float) -> str:
+    if status is Status.NEGATIVE_ENTROPY:
+        return f"{found.message} The entropy inside of a cluster is negative: it is empty."
+    if status is Status.CONVERGED and found.complexity < -error:
+        return f"{found.message} The complexity is negative: typically there is no such cluster."
+    return found.message

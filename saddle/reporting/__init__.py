@@ -1,0 +1,1 @@
+"""What a person gets: curves, tables, documents and pictures."""

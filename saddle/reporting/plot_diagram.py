@@ -1,0 +1,101 @@
+"""The picture of a phase diagram: lines, the regions between them by name, and the marked points where lines end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from saddle.reporting.extras import require
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from saddle.critical.diagrams import Diagram
+
+_COLOURS = {"kappa_max": "C3", "kappa_mono": "C0", "kappa_gap": "C1"}
+_SYMBOLS = {"kappa_max": r"\kappa_{\rm max}", "kappa_mono": r"\kappa_{\rm mono}", "kappa_gap": r"\kappa_{\rm gap}"}
+_MARKS = {"alpha_LE": r"\alpha_{\rm LE}", "alpha_gap": r"\alpha_{\rm gap}", "alpha_c": r"\alpha_c"}
+_VISIBLE = 2e-3
+"""Error relative to the height of the picture from which a band can be seen."""
+
+
+def draw_diagram(diagram: Diagram, ax: Axes | None = None) -> Axes:
+    """The reference margins over the load, divided into regions.
+
+    Parameters
+    ----------
+    diagram : Diagram
+    ax : matplotlib Axes, optional
+        Where to draw; without it a figure is made, to be found as ``.figure`` of what is returned.
+    """
+    figure = require("matplotlib.figure", "plot", "a picture")
+    if ax is None:
+        ax = figure.Figure(figsize=(6.4, 4.8), layout="constrained").add_subplot()
+    ends = {str(entry["name"]): entry for entry in diagram.curves if entry["status"] == "converged"}
+    marks = {name: (float(end["alpha"]), float(end["reference_kappa"])) for name, end in ends.items()}  # type: ignore[arg-type]
+    alpha, lines, errors = _to_the_ends(diagram, marks)
+    kappa, top = float(diagram["kappa"][0]), 1.05 * float(np.nanmax(lines["kappa_max"]))
+    _regions(ax, alpha, kappa, top, lines)
+    for name, line in lines.items():
+        ax.plot(alpha, line, color=_COLOURS[name], label=f"${_SYMBOLS[name]}$")
+        if np.nanmax(np.nan_to_num(errors[name])) > _VISIBLE * (top - kappa):
+            low, high = line - errors[name], line + errors[name]
+            ax.fill_between(alpha, low, high, color=_COLOURS[name], alpha=0.3, linewidth=0)
+    for name, (load, height) in marks.items():
+        if alpha[0] <= load <= alpha[-1]:
+            ax.plot(load, height, "o", color="black", markersize=4, zorder=4)
+            text = f"${_MARKS[name]}$ = {load:.4g}"
+            ax.annotate(text, (load, height), (5, 5), textcoords="offset points", fontsize="small")
+    ax.set(xlim=(alpha[0], alpha[-1]), ylim=(kappa, top))
+    ax.set(xlabel=r"load $\alpha$", ylabel=r"reference margin $\kappa_{\rm ref}$")
+    ax.set_title(f"{diagram[0].model}, probes of margin {kappa:g}", fontsize="medium")
+    ax.legend(frameon=False, fontsize="small", loc="upper right")
+    return ax
+
+
+_LINE_OF = {"alpha_LE": "kappa_mono", "alpha_gap": "kappa_gap"}
+Lines = dict[str, np.ndarray]
+
+
+def _to_the_ends(diagram: Diagram, marks: dict[str, tuple[float, float]]) -> tuple[np.ndarray, Lines, Lines]:
+    """Loads, lines and errors in order of the load, with the solved ends of the lines among them."""
+    order = np.argsort(diagram["alpha"])
+    reported = diagram["alpha"][order]
+    inside = {k: m for k, m in marks.items() if reported[0] < m[0] < reported[-1] and k in _LINE_OF}
+    alpha = np.unique([*reported, *(load for load, _ in inside.values())])
+    lines, errors = {}, {}
+    for name in _COLOURS:
+        x, y, error = reported, diagram[name][order], diagram[f"{name}_error"][order]
+        for mark, (load, margin) in inside.items():
+            if name in ("kappa_max", _LINE_OF[mark]):
+                at = int(np.searchsorted(x, load))
+                x, y, error = np.insert(x, at, load), np.insert(y, at, margin), np.insert(error, at, 0.0)
+        known = np.isfinite(y)
+        if not known.any():
+            lines[name] = errors[name] = np.full_like(alpha, np.nan)
+            continue
+        lines[name] = np.interp(alpha, x[known], y[known], right=np.nan)
+        errors[name] = np.interp(alpha, x[known], error[known], right=np.nan)
+    return alpha, lines, errors
+
+
+def _regions(ax: Axes, alpha: np.ndarray, kappa: float, top: float, lines: dict[str, np.ndarray]) -> None:
+    """Areas between the lines with their names; where a line is missing, the region above it is too."""
+    largest = lines["kappa_max"]
+    mono = np.where(np.isfinite(lines["kappa_mono"]), lines["kappa_mono"], largest)
+    gap = np.where(np.isfinite(lines["kappa_gap"]), lines["kappa_gap"], largest)
+    floor = np.full_like(alpha, kappa)
+    areas = {
+        "no solutions": (largest, np.full_like(alpha, top), "0.92"),
+        "flat": (mono, largest, "#d5e8f7"),
+        "connected, not monotonic": (gap, mono, "#fde6c8"),
+        "gapped": (floor, gap, "#f7d4d0"),
+    }
+    for label, (low, high, colour) in areas.items():
+        ax.fill_between(alpha, low, high, where=high >= low, color=colour, linewidth=0, interpolate=False)
+        height = np.clip(high, kappa, top) - np.clip(low, kappa, top)
+        if np.nanmax(height) > 0.06 * (top - kappa):
+            at = int(np.nanargmax(height))
+            at = min(max(at, len(alpha) // 6), len(alpha) - 1 - len(alpha) // 6)
+            ax.text(alpha[at], float(low[at] + high[at]) / 2, label, ha="center", va="center", fontsize="small")
