@@ -16,12 +16,12 @@ from typing import Any
 from saddle.points.results import Iteration, Result, Status
 
 _HOMES = {
-    "SaddlePoint": "results",
-    "Threshold": "results",
-    "Landmark": "landmark",
-    "DiagramRow": "diagrams",
-    "Curve": "curve",
-    "Diagram": "diagrams",
+    "SaddlePoint": "points.results",
+    "Threshold": "points.results",
+    "Landmark": "critical.landmark",
+    "DiagramRow": "critical.diagrams",
+    "Curve": "reporting.curve",
+    "Diagram": "critical.diagrams",
 }
 """Kinds of results and of curves, and the modules that define them."""
 

@@ -152,8 +152,8 @@ def versions_here() -> dict[str, str]:
     from saddle.reporting.document import versions
 
     digest = hashlib.sha256()
-    for folder in (Path(str(replica.__file__)).parent, Path(__file__).parent):
-        for path in sorted(folder.glob("*.py")):
+    for folder in (Path(str(replica.__file__)).parent, Path(__file__).parents[1]):
+        for path in sorted(folder.rglob("*.py")):
             digest.update(path.read_bytes())
     return {**versions(), "sources": digest.hexdigest()[:12]}
 
