@@ -21,7 +21,8 @@ def test_both_sides_of_a_fold_are_listed_and_the_one_past_it_is_no_phase():
 
 def test_a_single_solution_is_the_regular_one():
     (point,) = saddle.all_saddles(("binary-perceptron", "rs"), alpha=0.5)
-    assert point.free_entropy == saddle.solve(("binary-perceptron", "rs"), alpha=0.5).free_entropy
+    alone = saddle.solve(("binary-perceptron", "rs"), alpha=0.5)
+    assert abs(point.free_entropy - alone.free_entropy) <= point.error + alone.error
     assert point.row()["branch"] == 0
 
 

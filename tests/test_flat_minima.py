@@ -102,6 +102,7 @@ def test_the_picture_names_its_regions(few):
     assert r"\alpha_{\rm LE}" in words
 
 
+@pytest.mark.full
 def test_the_slope_of_a_local_entropy_touches_zero_at_twenty_replicas():
     curve = thresholds("binary-perceptron", y=[20.0], only=["alpha_LE_y"])
     (point,) = curve.points
@@ -150,6 +151,7 @@ def test_clones_have_a_row_and_their_minimum_is_bracketed():
     assert point.row()["overlap"] == pytest.approx(0.984, abs=1e-3)
 
 
+@pytest.mark.full
 def test_a_student_has_its_own_thresholds():
     curve = thresholds("teacher-student")
     found = {p.name: p for p in curve.points}

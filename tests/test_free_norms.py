@@ -115,6 +115,7 @@ def test_profiles_of_levels_of_equal_size_are_those_of_binary_weights() -> None:
         assert ours[name] == pytest.approx(known[name], abs=1e-12)
 
 
+@pytest.mark.full
 def test_thresholds() -> None:
     capacity = saddle.capacity(TERNARY, 0.0)
     assert capacity.value == pytest.approx(1.17, abs=0.005)  # Gutfreund & Stein 1990

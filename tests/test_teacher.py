@@ -89,6 +89,7 @@ def test_beyond_the_spinodal_only_the_teacher_is_left() -> None:
     assert saddle.solve((MODEL, "rs"), alpha=-top.fun - 1e-6).converged
 
 
+@pytest.mark.full
 def test_probes_around_a_student_with_a_margin() -> None:
     """Where the profile is maximal the probes are typical students; around a typical one the teacher is another student."""
     setting = (MODEL, "franz-parisi")

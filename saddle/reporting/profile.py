@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-from saddle.points.results import SaddlePoint, with_normalized
+from saddle.points.results import SaddlePoint, Status, with_normalized
 from saddle.points.setting import Setting
 from saddle.points.solving import reference_point, solve_point
 from saddle.sweeping.branches import Place
@@ -74,6 +74,9 @@ class Profile:
                 bound = self.setting.model.weights.distance_bound(distance)
                 return replace(empty, parameters=values, observables={**empty.observables, "bound": bound})
         point = solve_point(self.setting, values, start, self.tolerance)
+        if start is not None and point.status is Status.NOT_CONVERGED:  # a neighbour can be a worse start than none
+            cold = solve_point(self.setting, values, None, self.tolerance)
+            point = cold if cold.converged else point
         self._remember(point)
         return point
 
