@@ -3,7 +3,9 @@ r"""Saddles with broken replica symmetry: a multiplicity that the free entropy i
 The saddle equations at a given Parisi parameter ``m`` have two kinds of solution.  In the *collapsed* one the overlap inside
 of a state is that between states, which is replica symmetry again: it is rejected and said to be.  A genuine one is
 sought from the replica-symmetric overlap, split by more and more.  Where ``m`` is not given, it is the zero of the
-complexity :math:`\Sigma = -m^2\, \partial_m \phi`, found by following the genuine solution in ``m``.
+complexity :math:`\Sigma = -m^2\, \partial_m \phi`, found by following the genuine solution in ``m``.  At ``m = 1`` every
+solution is known (:mod:`saddle.points.typical_states`); where none is found near the symmetric one, that is followed in
+``m``.
 
 For a hard constraint on discrete weights there is always the *frozen* solution, whose states are single configurations:
 the inner overlap is 1, the entropy inside of a state 0, and what counts the states is the replica-symmetric entropy.
@@ -13,7 +15,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from replica.ansatz import conjugate
@@ -24,6 +27,7 @@ from saddle.points.outcome import not_converged, without_value
 from saddle.points.problem import Problem, State, Vector
 from saddle.points.results import Iteration, SaddlePoint, Status
 from saddle.points.setting import Setting
+from saddle.points.typical_states import state_roots
 
 if TYPE_CHECKING:
     from saddle.kernels.quadrature import Rule
@@ -39,6 +43,8 @@ _PARAMETERS = (0.5, 0.25, 0.75, 0.1, 0.04, 0.9)
 _COLLAPSED = 1e-6
 _SMALLEST = 1e-7
 _MOST_STEPS = 80
+_FIRST_STEP, _SHORTEST_STEP, _FEW = 0.2, 2e-3, 12
+"""Steps in ``ln m`` from the solution at ``m = 1``, and how many of Newton's method each may take."""
 _NUDGE = 1e-3
 _SECANTS = 8
 _NEAR = 0.3
@@ -80,31 +86,79 @@ def broken_point(
     def problem_at(m: float) -> Problem:
         return problem_of(setting, {**values, name: m}, None)
 
-    search = Search(setting, name, problem_at, tolerance)
-    found, attempt = search.at(values[name], start) if name in values else search.extremum(start)
+    freezes, m = is_hard(setting.model) and setting.model.weights.discrete, values.get(name)
+    search = Search(setting, name, problem_at, tolerance, None if freezes else solve_symmetric)
+    found, attempt = None, None
+    if not (freezes and m == 1.0):  # there the largest root is the frozen one
+        found, attempt = search.extremum(start) if m is None else search.given(m, start)
     if found is not None:
-        log = found.iterations
-        return cluster_point(setting, found.problem, values, found.state, log, tolerance)
-    freezes = is_hard(setting.model) and setting.model.weights.discrete
-    if freezes and (symmetric := solve_symmetric()).converged:
+        point = cluster_point(setting, found.problem, values, found.state, found.iterations, tolerance)
+        return replace(point, message=f"{point.message} {_at_one(point)}".rstrip()) if m == 1.0 else point
+    symmetric = solve_symmetric() if freezes or m == 1.0 else None
+    if symmetric is not None and not symmetric.converged and m == 1.0:
+        message = f"At {name} = 1 the free entropy is the replica-symmetric one. {symmetric.message}"
+        return without_value(setting, values, symmetric.status, message, symmetric.iterations, tolerance)
+    if freezes and symmetric is not None and symmetric.converged:
         return _frozen(setting, values, symmetric, values.get(name, 1.0), problem_at, tolerance)
+    if search.beyond is not None:
+        return _not_condensed(setting, values, search.beyond, tolerance)
     if attempt is not None and attempt.state is not None and search.collapsed:
-        return _collapsed(setting, values, attempt.state, tolerance)
+        return _collapsed(setting, values, attempt.state, search.roots == [], tolerance)
     return not_converged(setting, values, attempt or Attempt(None, (), False), tolerance)
 
 
 class Search:
     """Looks for genuine solutions of one setting."""
 
-    def __init__(self, setting: Setting, name: str, problem_at: ProblemAt, tolerance: float) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        name: str,
+        problem_at: ProblemAt,
+        tolerance: float,
+        solve_symmetric: Callable[[], SaddlePoint] | None,
+    ) -> None:
         self.setting, self.name, self.problem_at, self.tolerance = setting, name, problem_at, tolerance
+        self.solve_symmetric = solve_symmetric
         self.collapsed = False
         """Whether the collapsed solution was met."""
+        self.beyond: Broken | None = None
+        """A solution without complexity at ``m > 1``, where ``m`` is no share of a distribution."""
 
     @property
     def rule(self) -> Rule:
         """The plain rule."""
         return self.setting.rule
+
+    @cached_property
+    def roots(self) -> list[Vector] | None:
+        """Coordinates of all solutions at ``m = 1`` but the collapsed one; None where one equation does not give them."""
+        if self.solve_symmetric is None:
+            return None
+        problem = self.problem_at(1.0)
+        return state_roots(self.setting, problem, self.solve_symmetric(), inner_pivots(problem), self.rule)
+
+    @cached_property
+    def typical(self) -> Broken | None:
+        """The genuine solution at ``m = 1``."""
+        return self.at(1.0)[0] if self.roots else None
+
+    def given(self, m: float, start: Start) -> tuple[Broken | None, Attempt | None]:
+        """A genuine solution at one ``m``, if need be followed from that at ``m = 1``; or the last attempt."""
+        found, attempt = self.at(m, start)
+        return (self._followed(m) if found is None and m != 1.0 else found), attempt
+
+    def _followed(self, m: float) -> Broken | None:
+        """The genuine solution at one ``m``, by steps from that at ``m = 1``."""
+        here, step = self.typical, _FIRST_STEP
+        while here is not None and here.m != m:
+            left = math.log(m / here.m)
+            there = m if abs(left) <= step else here.m * math.exp(math.copysign(step, left))
+            moved = self._moved(here, there, _FEW)
+            here, step = (here, step / 2.0) if moved is None else (moved, 1.5 * step)
+            if step < _SHORTEST_STEP:
+                return None
+        return here
 
     def at(self, m: float, start: Start = None) -> tuple[Broken | None, Attempt | None]:
         """A genuine solution at one ``m``, or the last attempt that led to none."""
@@ -128,8 +182,16 @@ class Search:
                 continue
             zero = self._polished(found) if first else None
             if (zero := zero or self._without_complexity(found)) is not None:
-                return zero, attempt
-        return None, attempt
+                return self._condensed(zero), attempt
+        zero = None if self.typical is None else self._without_complexity(self.typical)
+        return (None if zero is None else self._condensed(zero)), attempt
+
+    def _condensed(self, zero: Broken) -> Broken | None:
+        """The solution without complexity, if its ``m`` is one: at most 1."""
+        if zero.m <= 1.0 + _SMALLEST:
+            return zero
+        self.beyond = zero
+        return None
 
     def _polished(self, here: Broken) -> Broken | None:
         """The zero of the complexity near a solution, by the secant alone; None where that leads away from it."""
@@ -186,10 +248,10 @@ class Search:
             last, here = here, moved
         return None
 
-    def _moved(self, here: Broken, m: float) -> Broken | None:
+    def _moved(self, here: Broken, m: float, most: int = 40) -> Broken | None:
         """The genuine solution at another ``m``, from one nearby."""
         problem = self.problem_at(m)
-        attempt = newton(problem, here.state.coordinates, self.rule, self.tolerance)
+        attempt = newton(problem, here.state.coordinates, self.rule, self.tolerance, most)
         log = (*here.iterations, *(i._replace(step=len(here.iterations) + i.step) for i in attempt.iterations))
         return self._genuine(m, problem, attempt._replace(iterations=log))
 
@@ -211,6 +273,8 @@ class Search:
         known = dict(start.order_parameters if isinstance(start, SaddlePoint) else start or {})
         if {*problem.unknown} <= known.keys():
             yield problem.to_coordinates(known)
+        if problem.parameters[self.name] == 1.0:
+            yield from self.roots or ()
         origin = FixedPoint(problem, self.rule)
         if origin.advance(_MAP_STEPS):
             root = 0.0 if problem.meta["zero"] else origin.overlaps[problem.pivots[0]]
@@ -236,15 +300,39 @@ def is_collapsed(problem: Problem, state: State) -> bool:
     return any(state.pivots[k] < _COLLAPSED * (state.pivots[k] + state.place.remaining[k]) for k in inner)
 
 
-def _collapsed(setting: Setting, values: Mapping[str, float], state: State, tolerance: float) -> SaddlePoint:
-    """The statement that only the collapsed solution was found."""
+def _collapsed(
+    setting: Setting, values: Mapping[str, float], state: State, alone: bool, tolerance: float
+) -> SaddlePoint:
+    """The statement that only the collapsed solution was found, and at ``m = 1`` that it is ``alone``."""
     names, (name,) = list(state.overlaps), setting.ansatz.extremised
     at = f" at {name} = {values[name]:g}" if name in values else ""
     message = (
         f"No saddle with broken symmetry{at}: the equations lead to the collapsed root {' = '.join(names)} = "
         f"{state.overlaps[names[0]]:.10g}, which is the replica-symmetric one, and is rejected."
     )
+    if alone and values.get(name) == 1.0:
+        message += " It is the only root there: typical solutions are not divided into states."
     return without_value(setting, values, Status.NO_SADDLE, message, (), tolerance)
+
+
+def _not_condensed(setting: Setting, values: Mapping[str, float], beyond: Broken, tolerance: float) -> SaddlePoint:
+    """The statement that states have a complexity up to ``m = 1``, where their free entropy is replica-symmetric."""
+    (name,) = setting.ansatz.extremised
+    message = (
+        f"No saddle with broken symmetry at {name} <= 1: the complexity vanishes at {name} = {beyond.m:.6g} only. Up to "
+        f"{name} = 1, where the free entropy is the replica-symmetric one, there are exponentially many states."
+    )
+    return without_value(setting, values, Status.NO_SADDLE, message, (), tolerance)
+
+
+def _at_one(point: SaddlePoint) -> str:
+    """What a genuine solution at ``m = 1`` says about typical solutions."""
+    complexity, unbroken = float(point["complexity"] or 0.0), "At m = 1 the free entropy is the replica-symmetric one"
+    if complexity > point.error:
+        return f"{unbroken}: typical solutions lie in exponentially many states."
+    if complexity < -point.error:
+        return f"{unbroken}: states have condensed, and the m without complexity is smaller."
+    return f"{unbroken}, and states condense."
 
 
 def _frozen(

@@ -129,7 +129,8 @@ def complexity(
 
     Columns: ``alpha, kappa, m, free_entropy`` (:math:`\Phi/m`), ``internal_entropy`` (:math:`\partial_m \Phi`, of one
     state), ``complexity`` (:math:`\Sigma = \Phi - m\,\partial_m \Phi = -m^2\, \partial_m (\Phi/m)`),
-    ``replicon, stable``, the order parameters, errors and status.
+    ``replicon, stable``, the order parameters, errors and status.  At ``m = 1`` the states are those of typical solutions
+    (:mod:`saddle.points.typical_states`); where there are none, or none at this ``m``, the status is ``no-saddle``.
 
     Parameters
     ----------
