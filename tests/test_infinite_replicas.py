@@ -16,6 +16,7 @@ from replica.evaluation import OracleRule, evaluate
 from replica.expr import Log2Cosh, LogH
 from replica.limits.infinite import infinite_limit
 from replica.limits.maximum import AtMaximum, Maximum, ScaledAverage, along_characteristics, is_concave
+from saddle.command.recompute import recompute
 from saddle.points.results import SaddlePoint, Status
 
 X, Z, V, A, S = sp.symbols("x z v a s")
@@ -204,3 +205,15 @@ def test_committees_against_the_oracle(activation: str, overlap: float) -> None:
     for equation in limit.saddle_equations():
         left, right = (evaluate(side, values, rule=rule) for side in equation.args)
         assert abs(left - right) < 1e-10
+
+
+def test_a_document_of_a_committee_is_recomputed() -> None:
+    curve = saddle.local_entropy(replica.zoo.model("tree-committee", activation="relu"), 0.4, 0.1, y="inf", overlap=[0.9])
+    stored = json.loads(curve.to_json())
+    (row,) = stored["rows"]
+    assert stored["provenance"]["command"][5:7] == ["--activation", "relu"]
+    assert row["kappa_normalized"] > row["kappa"]
+    assert row["free_entropy"] is None and stored["value"] == row["local_entropy"]
+    assert recompute(stored).agrees
+    stored["value"] = row["local_entropy"] = row["local_entropy"] + 1e-9
+    assert not recompute(stored).agrees

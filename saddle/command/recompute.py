@@ -19,7 +19,6 @@ from saddle.reporting.document import INTERRUPTED, RESULTS, document, strict
 Row = Mapping[str, Any]
 
 _OF_THE_RUN = frozenset({"residual", "quadrature_error", "error", "message", "iterations", "warnings", "status"})
-_VALUES = RESULTS
 _LOOSE = 1e-6
 _ROUNDING = 1e-15
 _SAME = 1e-9
@@ -100,10 +99,15 @@ def _heads(stored: Row, fresh: Row) -> Iterator[str]:
             yield f"{name}: {stored.get(name)} is stored, the command computes {fresh.get(name)}"
     if len(stored["rows"]) == 1:  # the top repeats the only row, so it has to say the same
         row = stored["rows"][0]
-        for top, names in (("value", _VALUES), ("error", ("error",)), ("status", ("status",))):
-            inside = next((row[name] for name in names if name in row), None)
-            if stored.get(top) not in (inside, INTERRUPTED):
-                yield f"{top} at the top is {stored.get(top)}, in the row {inside}"
+        for top, name in (("value", _about(row)), ("error", "error"), ("status", "status")):
+            if stored.get(top) not in (row.get(name), INTERRUPTED):
+                yield f"{top} at the top is {stored.get(top)}, in the row {row.get(name)}"
+
+
+def _about(row: Row) -> str:
+    """The name of the number that a row is about: the local entropy where there is no free entropy of all replicas."""
+    name = next(name for name in RESULTS if name in row)
+    return "local_entropy" if row[name] is None and row.get("local_entropy") is not None else name
 
 
 def _partner(row: Row, others: list[Row], index: int, names: list[str]) -> Row | None:
@@ -117,7 +121,7 @@ def _faults(row: Row, other: Row) -> Iterator[str]:
     if row["status"] != other["status"]:
         yield f"status {row['status']} is stored, now {other['status']}"
         return
-    name = next(name for name in _VALUES if name in row)
+    name = _about(row)
     errors = sum(r.get("error") or 0.0 for r in (row, other))
     if not _close(row[name], other.get(name), _ROUNDING, errors):
         yield f"{name} {_shown(row[name])} is stored, now {_shown(other.get(name))}, errors together {errors:.1e}"
@@ -131,7 +135,7 @@ def _faults(row: Row, other: Row) -> Iterator[str]:
 
 def _rest(row: Row) -> Iterator[tuple[str, Any]]:
     """The columns without an error of their own: parameters, observables, order parameters."""
-    yield from ((k, v) for k, v in row.items() if k not in _OF_THE_RUN and k not in (*_VALUES, "order_parameters"))
+    yield from ((k, v) for k, v in row.items() if k not in _OF_THE_RUN and k not in (*RESULTS, "order_parameters"))
     yield from (row.get("order_parameters") or {}).items()
 
 

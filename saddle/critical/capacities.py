@@ -254,17 +254,12 @@ class Line:
         known["warnings"] = (*warnings, *known.get("warnings", ()))
         return Threshold(
             name=self.name,
-            model=self.setting.model.name,
-            target=(self.setting.model, self.setting.ansatz),
-            options=dict(self.setting.model.options),
-            deviation=self.setting.deviation,
-            ansatz=self.setting.ansatz.name,
+            **self.setting.identity,
             parameters={self.fixed: self.value},
             value=x,
             error=error,
             status=status,
             message=message,
-            kernel=self.setting.key,
             rule=str(self.setting.rule),
             tolerance=self.tolerance,
             **known,

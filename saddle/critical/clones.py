@@ -288,8 +288,7 @@ def _without(setting: Setting, kappa: float, number: int, tolerance: float, stat
     """A threshold without a value."""
     return Threshold(
         name="ogp",
-        model=setting.model.name,
-        ansatz=setting.ansatz.name,
+        **setting.identity,
         parameters={"kappa": kappa, "clones": number},
         value=math.nan,
         error=math.nan,
@@ -299,7 +298,6 @@ def _without(setting: Setting, kappa: float, number: int, tolerance: float, stat
         status=status,
         message=message,
         observables=dict.fromkeys(("alpha", "overlap", "distance")),
-        kernel=setting.key,
         rule=str(setting.rule),
         tolerance=tolerance,
     )

@@ -362,9 +362,7 @@ def _frozen(
     )
     observables = {"internal_entropy": 0.0, "complexity": entropy}
     return SaddlePoint(
-        model=setting.model.name,
-        target=(setting.model, setting.ansatz),
-        ansatz=setting.ansatz.name,
+        **setting.identity,
         parameters=dict(values),
         order_parameters={**parameters, name: m},
         free_entropy=entropy / m,
@@ -380,7 +378,6 @@ def _frozen(
             "stable": symmetric.observables["stable"],
         },
         warnings=symmetric.warnings,
-        kernel=setting.key,
         rule=str(setting.rule),
         tolerance=tolerance,
     )

@@ -87,11 +87,7 @@ def cluster_point(
     status = Status.NEGATIVE_ENTROPY if negative else Status.CONVERGED
     observables = _observables(setting, problem, better, found)
     return SaddlePoint(
-        model=setting.model.name,
-        target=(setting.model, setting.ansatz),
-        options=dict(setting.model.options),
-        deviation=setting.deviation,
-        ansatz=setting.ansatz.name,
+        **setting.identity,
         parameters=dict(values),
         order_parameters={**order_parameters(problem, better), **_multiplicities(setting, problem)},
         free_entropy=found.free_entropy,
@@ -103,7 +99,6 @@ def cluster_point(
         iterations=iterations,
         observables=observables,
         warnings=_warnings(observables),
-        kernel=setting.key,
         rule=str(setting.rule),
         tolerance=tolerance,
     )

@@ -42,9 +42,7 @@ def infinite_point(
     negative = found.status.has_value and setting.model.weights.discrete and found.local_entropy < -error
     status = Status.NEGATIVE_ENTROPY if negative else found.status
     return SaddlePoint(
-        model=setting.model.name,
-        target=(setting.model, setting.ansatz),
-        ansatz=setting.ansatz.name,
+        **{**setting.identity, "kernel": problem.key},
         parameters=dict(values),
         order_parameters=_order_parameters(problem, found),
         free_entropy=math.nan,
@@ -55,7 +53,6 @@ def infinite_point(
         message=_message(found, status, error),
         iterations=found.iterations,
         observables=_observables(found),
-        kernel=problem.key,
         rule=problem.rule,
         tolerance=tolerance,
     )

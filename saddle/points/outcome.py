@@ -61,11 +61,7 @@ def finished(
     negative = setting.model.weights.counts and isinstance(entropy, float) and entropy < -error
     status = Status.NEGATIVE_ENTROPY if negative else Status.CONVERGED
     return SaddlePoint(
-        model=setting.model.name,
-        target=(setting.model, setting.ansatz),
-        options=dict(setting.model.options),
-        deviation=setting.deviation,
-        ansatz=setting.ansatz.name,
+        **setting.identity,
         parameters=dict(values),
         order_parameters=order_parameters(problem, state),
         free_entropy=value,
@@ -77,7 +73,6 @@ def finished(
         iterations=iterations,
         observables=observables,
         warnings=stability.warnings,
-        kernel=setting.key,
         rule=setting.rule_text,
         tolerance=tolerance,
     )
@@ -230,11 +225,7 @@ def without_value(
     if "bound" in keys:
         observables["bound"] = setting.model.weights.distance_bound(values["distance"])
     return SaddlePoint(
-        model=setting.model.name,
-        target=(setting.model, setting.ansatz),
-        options=dict(setting.model.options),
-        deviation=setting.deviation,
-        ansatz=setting.ansatz.name,
+        **setting.identity,
         parameters=dict(values),
         order_parameters=dict.fromkeys(names, math.nan),
         free_entropy=math.nan,
@@ -245,7 +236,6 @@ def without_value(
         message=message,
         iterations=iterations,
         observables=observables,
-        kernel=setting.key,
         rule=setting.rule_text,
         tolerance=tolerance,
     )

@@ -137,10 +137,7 @@ class SaddlePoint:
         return local if math.isnan(self.free_entropy) and isinstance(local, float) else self.free_entropy
 
     def __getitem__(self, name: str) -> Number:
-        row = self.row()
-        if name in row:
-            return row[name]  # type: ignore[return-value]
-        return self.order_parameters[name]
+        return _entry(self, name)
 
     def row(self) -> dict[str, object]:
         """The row of this point as JSON and CSV show it, in order."""
@@ -148,12 +145,7 @@ class SaddlePoint:
             **with_normalized(self.parameters, self.deviation),
             "free_entropy": self.free_entropy,
             **self.observables,
-            "order_parameters": dict(self.order_parameters),
-            "residual": self.residual,
-            "quadrature_error": self.quadrature_error,
-            "error": self.error,
-            "status": str(self.status),
-            "message": self.message,
+            **_quality(self),
         }
 
     def average(self, expression: Any) -> Average:
@@ -227,10 +219,7 @@ class Threshold:
         return self.value
 
     def __getitem__(self, name: str) -> Number:
-        row = self.row()
-        if name in row:
-            return row[name]  # type: ignore[return-value]
-        return self.order_parameters[name]
+        return _entry(self, name)
 
     def row(self) -> dict[str, object]:
         """The row of this threshold as JSON and CSV show it, in order."""
@@ -239,12 +228,7 @@ class Threshold:
             "value": self.value,
             **normalized_value(self.name, self.value, self.deviation),
             **self.observables,
-            "order_parameters": dict(self.order_parameters),
-            "residual": self.residual,
-            "quadrature_error": self.quadrature_error,
-            "error": self.error,
-            "status": str(self.status),
-            "message": self.message,
+            **_quality(self),
         }
 
     def average(self, expression: Any) -> Average:
@@ -259,6 +243,24 @@ class Threshold:
 
 
 Result = SaddlePoint | Threshold
+
+
+def _entry(result: Result, name: str) -> Number:
+    """A number of a result by its name in a row, or an order parameter by its symbol."""
+    row = result.row()
+    return row[name] if name in row else result.order_parameters[name]  # type: ignore[return-value]
+
+
+def _quality(result: Result) -> dict[str, object]:
+    """The end of a row: where the result was found, and how good it is."""
+    return {
+        "order_parameters": dict(result.order_parameters),
+        "residual": result.residual,
+        "quadrature_error": result.quadrature_error,
+        "error": result.error,
+        "status": str(result.status),
+        "message": result.message,
+    }
 
 
 def with_normalized(parameters: Mapping[str, float], deviation: float | None) -> dict[str, object]:

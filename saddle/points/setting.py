@@ -75,6 +75,18 @@ class Setting:
         return None if meta["normalized"] else math.sqrt(meta["field_variance"])
 
     @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What every result says about what was solved."""
+        return {
+            "model": self.model.name,
+            "ansatz": self.ansatz.name,
+            "target": (self.model, self.ansatz),
+            "options": dict(self.model.options),
+            "deviation": self.deviation,
+            "kernel": self.key,
+        }
+
+    @cached_property
     def rule(self) -> Rule:
         """The plain quadrature rule: finer where integrals have one dimension only, or what is told is not stationary."""
         return Rule() if self.ansatz.imposed and not self.ansatz.multiplicities else Rule(0.1)
