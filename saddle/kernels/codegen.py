@@ -44,7 +44,7 @@ from saddle.kernels.level_source import call_levels
 from saddle.kernels.maximisers import at_maxima, emit_half_window
 from saddle.kernels.modes import Modes, Powers, arguments_of, powered
 from saddle.kernels.piecewise import call_pieces
-from saddle.kernels.python_text import NO_VARIANCE, text
+from saddle.kernels.python_text import text
 from saddle.kernels.scales import unscaled
 from saddle.kernels.special_calls import call_special
 from saddle.kernels.tilts import log_tilt, outermost_averages, split_tilts, tilts_as_exponentials
@@ -57,10 +57,6 @@ _NARROWEST = 0.1
 """What a negative variance may leave of that of a kink."""
 _SHARPEST = 1e-15
 """Width in standard deviations below which a kink is a jump in double precision."""
-_STRIDES = ((8.0, 1), (3.4, 2), (1.2, 3))
-"""Strides through a table of quarter steps, by the distance in standard deviations of the centre from the bulk.  Off
-the real axis by an angle ``a`` the weight around a centre at distance ``c`` grows like exp(c^2/2 sin^2 a / cos 2a), so
-that a given accuracy needs a smaller step the farther the centre is: these keep the error of a centre at 0."""
 _SPECIAL = (*_GAUSSIAN_TAIL, *_ISING, *_LEVELS, *SMOOTH)
 
 
@@ -403,29 +399,15 @@ class KernelWriter:
             else:
                 self._emit_kink(tag, slope, rest, sp.Add(*spread), power, even, light)
         finer = modes.strides() if modes else [] if even else kinks_apart(self, tag, kinks, light)
+        names = ", ".join(f"{name}_{tag}" for name in ("low", "high", "centre", "span", "bulk", "sd"))
         for line in (
             f"span_{tag} = 2.0 * width_{tag}",
-            f"first_{tag} = origin",
-            f"last_{tag} = origin",
-            f"stride_{tag} = 4",
-            f"if span_{tag} > 0.0:",
-            *(
-                line
-                for i, (far, stride) in enumerate(_STRIDES)
-                for line in (
-                    f"    {'el' if i else ''}if abs(centre_{tag} - bulk_{tag}) > {far} * sd_{tag}:",
-                    f"        stride_{tag} = {stride}",
-                )
-            ),
-            *("    " + line for line in finer),
-            f"    mesh_{tag} = stride_{tag} * quarter_step",
-            f"    lowest_{tag} = math.asinh((low_{tag} - centre_{tag}) / span_{tag}) / mesh_{tag}",
-            f"    highest_{tag} = math.asinh((high_{tag} - centre_{tag}) / span_{tag}) / mesh_{tag}",
-            *([] if even else [f"    first_{tag} = origin + stride_{tag} * math.ceil(lowest_{tag})"]),
-            f"    last_{tag} = origin + stride_{tag} * math.floor(highest_{tag})",
-            f"    norm_{tag} = {'2.0 * ' if even else ''}span_{tag} * mesh_{tag} / (2.5066282746310002 * sd_{tag})",
-            f"elif {text(variance)} >= 0.0:",
-            f"    norm_{tag} = {'2.0' if even else '1.0'}",
+            f"fine_{tag} = 1.0",
+            f"widest_{tag} = 4",
+            *finer,
+            f"first_{tag}, last_{tag}, stride_{tag}, norm_{tag} = window({names}, {text(variance)}, "
+            f"fine_{tag}, widest_{tag}, origin, quarter_step)",
+            *([f"first_{tag} = origin", f"norm_{tag} = 2.0 * norm_{tag}"] if even else []),
         ):
             scope.add(line)
 
@@ -433,26 +415,15 @@ class KernelWriter:
         """Variance and standard deviation of a loop; a variance too small to be inverted is none."""
         scope = self.scopes[-1]
         variance = self.define(loop.variance, "v")
-        for line in (
-            f"half_{tag} = 0.0",
-            f"sd_{tag} = 0.0",
-            f"norm_{tag} = math.nan",
-            f"if {text(variance)} > {NO_VARIANCE}:",
-            f"    half_{tag} = 0.5 / {text(variance)}",
-            f"    sd_{tag} = math.sqrt({text(variance)})",
-        ):
-            scope.add(line)
+        scope.add(f"half_{tag}, sd_{tag} = deviation({text(variance)})")
+        scope.add(f"norm_{tag} = math.nan")
         return variance
 
     def _emit_tilt(self, tag: str, slope: sp.Expr, rest: sp.Expr, variance: sp.Expr) -> None:
         """Where a factor ``H(b z + a)`` moves the mass: where it is small it is a Gaussian, whose product has this mode."""
         scope = self.scopes[-1]
         b, a = self.define(slope, "b"), self.define(rest, "a")
-        scope.add(f"if {text(a)} > 0.0:")
-        scope.add(f"    gain_{tag} = {text(b)} * {text(variance)}")
-        scope.add(f"    mode_{tag} = -{text(a)} * gain_{tag} / (1.0 + {text(b)} * gain_{tag})")
-        scope.add(f"    if abs(mode_{tag}) > abs(bulk_{tag}):")
-        scope.add(f"        bulk_{tag} = mode_{tag}")
+        scope.add(f"bulk_{tag} = tilted(bulk_{tag}, {text(a)}, {text(b)}, {text(variance)})")
 
     def _emit_kink(
         self, tag: str, slope: sp.Expr, rest: sp.Expr, spread: sp.Expr, power: sp.Expr, even: bool, light: str
@@ -469,11 +440,8 @@ class KernelWriter:
             f"root_{tag} = {'0.0' if even else root}",
             f"kink_{tag} = max({smear} / abs({text(b)}), {_SHARPEST} * sd_{tag})",
         ]
-        lines += [
-            f"if kink_{tag} < width_{tag} and low_{tag} < root_{tag} < high_{tag}{light}:",
-            f"    centre_{tag} = root_{tag}",
-            f"    width_{tag} = kink_{tag}",
-        ]
+        here = f"centre_{tag}, width_{tag}"
+        lines += [f"{here} = narrowed({here}, root_{tag}, kink_{tag}, low_{tag}, high_{tag}, {light or True})"]
         if not b.is_number:
             lines = [f"if {text(b)} != 0.0:", *("    " + line for line in lines)]
         for line in lines:

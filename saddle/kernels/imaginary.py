@@ -22,8 +22,9 @@ import sympy as sp
 
 from replica.errors import UnsupportedAnsatz
 from replica.expr import H, TwoCosh
-from saddle.kernels.python_text import NO_VARIANCE, text
+from saddle.kernels.python_text import text
 from saddle.kernels.tilts import log_tilt
+from saddle.kernels.window import NO_VARIANCE
 
 if TYPE_CHECKING:
     from saddle.kernels.codegen import KernelWriter, Loop, Scope

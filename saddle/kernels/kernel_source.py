@@ -28,7 +28,7 @@ from replica.limits.sat_limit import SatLimit, limit_replicon, sat_limit
 from replica.parts.covariance import slopes_at_one
 from replica.parts.teacher import nishimori
 from replica.passes import log_sums
-from saddle.kernels import assembly, edges, elimination, readings, special, special_complex, stepping
+from saddle.kernels import assembly, edges, elimination, readings, special, special_complex, stepping, window
 from saddle.kernels.codegen import KernelWriter
 from saddle.kernels.conditioning import Conditioning, series_tables
 from saddle.kernels.offsets import Shift, origins
@@ -63,7 +63,7 @@ def render(free_entropy: FreeEntropy, continued: bool = False) -> str:
 
 def special_source(compiled: bool = True) -> str:
     """The source of the special functions; without what compiles them for a caller that brings its own ``_compiled``."""
-    return f"{_source_of(special, compiled)}\n{_source_of(edges, compiled)}"
+    return "\n".join(_source_of(module, compiled) for module in (special, edges, window))
 
 
 def observable_source(free_entropy: FreeEntropy, expr: sp.Expr, patterns: bool) -> str:

@@ -14,11 +14,6 @@ import sympy as sp
 if TYPE_CHECKING:
     from saddle.kernels.codegen import KernelWriter
 
-_UNRESOLVED = ((2.6, 1), (1.75, 2), (1.3, 3))
-"""Strides by how many times wider than at the centre the nodes are at a kink apart from it, over the width of this kink:
-the error of a step ``h`` at such a kink is that of a step wider by this factor at the centre."""
-_INSIDE = 7.0
-"""Standard deviations from the bulk within which a kink counts: farther out the weight is below 1e-10."""
 _NEGLIGIBLE = 40.0
 """Logarithm of the weight of the bulk over that of a kink beyond which the kink is not felt."""
 
@@ -44,7 +39,7 @@ def emit_lightness(writer: KernelWriter, tag: str, tilts: Sequence[tuple[sp.Expr
 
     bulk = cost(f"bulk_{tag}")
     writer.scopes[-1].add(f"most_{tag} = {_NEGLIGIBLE} + {bulk}")
-    return f" and {cost(f'root_{tag}')} < most_{tag}"
+    return f"{cost(f'root_{tag}')} < most_{tag}"
 
 
 def kinks_apart(writer: KernelWriter, tag: str, kinks: Iterable[tuple], light: str) -> list[str]:
@@ -63,7 +58,8 @@ def kinks_apart(writer: KernelWriter, tag: str, kinks: Iterable[tuple], light: s
     ordered = sorted(kinks, key=str)
     if len(ordered) < 2:
         return []
-    lines, light = [f"fine_{tag} = 1.0"], light.replace(f"root_{tag}", f"place_{tag}")
+    lines, felt = [], light.replace(f"root_{tag}", f"place_{tag}") or "True"
+    around = f"bulk_{tag}, sd_{tag}, centre_{tag}, span_{tag}"
     for slope, rest, spread, power in ordered:
         b, a = _text(writer.define(slope, "b")), _text(writer.define(rest, "a"))
         more = sp.Add(*spread)
@@ -73,15 +69,7 @@ def kinks_apart(writer: KernelWriter, tag: str, kinks: Iterable[tuple], light: s
             f"if {b} != 0.0:",
             f"    place_{tag} = -{a} / {b}",
             f"    kink_{tag} = {smear} / abs({b})",
-            f"    if kink_{tag} < sd_{tag} and abs(place_{tag} - bulk_{tag}) < {_INSIDE} * sd_{tag}{light}:",
-            f"        apart_{tag} = place_{tag} - centre_{tag}",
-            f"        nodes_{tag} = math.sqrt(apart_{tag} * apart_{tag} + span_{tag} * span_{tag})",
-            f"        fine_{tag} = max(fine_{tag}, 0.5 * nodes_{tag} / kink_{tag})",
-        ]
-    for i, (coarse, stride) in enumerate(_UNRESOLVED):
-        lines += [
-            f"{'el' if i else ''}if fine_{tag} > {coarse}:",
-            f"    stride_{tag} = min(stride_{tag}, {stride})",
+            f"    fine_{tag} = fineness(fine_{tag}, place_{tag}, kink_{tag}, {around}, {felt})",
         ]
     return lines
 

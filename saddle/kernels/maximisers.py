@@ -16,6 +16,7 @@ import sympy as sp
 from replica.expr import Average
 from replica.limits.maximum import AtMaximum, Maximum
 from saddle.kernels.tilts import outermost
+from saddle.kernels.window import NO_VARIANCE
 
 if TYPE_CHECKING:
     from saddle.kernels.codegen import KernelWriter, Loop
@@ -71,7 +72,6 @@ def {name}({parameters}, v):
             before, here = here, after
     return best_z, best_s
 '''
-_NO_VARIANCE = 1e-280
 _SCAN = 12
 """Points of the scan on each side of the origin."""
 
@@ -178,7 +178,7 @@ def emit_half_window(writer: KernelWriter, loop: Loop, tag: str) -> None:
         f"first_{tag} = origin",
         f"last_{tag} = origin",
         f"stride_{tag} = 4",
-        f"if {variance} > {_NO_VARIANCE}:",
+        f"if {variance} > {NO_VARIANCE}:",
         f"    half_{tag} = 0.5 / {variance}",
         f"    sd_{tag} = math.sqrt({variance})",
         f"    mesh_{tag} = stride_{tag} * quarter_step",

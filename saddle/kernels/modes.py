@@ -172,7 +172,7 @@ class Modes:
         for i, (far, stride) in enumerate(_TWO_PEAKED):
             lines += [
                 f"{'el' if i else ''}if apart_{tag} > {far} * sd_{tag}:",
-                f"    stride_{tag} = min(stride_{tag}, {stride})",
+                f"    widest_{tag} = {stride}",
             ]
         return lines
 

@@ -7,9 +7,7 @@ from sympy.printing.pycode import PythonCodePrinter
 
 from replica.parts.hermite import PowerSeries, SeriesGap
 from replica.parts.losses import LossFunction
-
-NO_VARIANCE = 1e-280
-"""Variance below which a variable is fixed (its inverse would overflow)."""
+from saddle.kernels.window import NO_VARIANCE
 
 
 class _Printer(PythonCodePrinter):
