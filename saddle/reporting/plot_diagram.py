@@ -18,6 +18,8 @@ _SYMBOLS = {"kappa_max": r"\kappa_{\rm max}", "kappa_mono": r"\kappa_{\rm mono}"
 _MARKS = {"alpha_LE": r"\alpha_{\rm LE}", "alpha_gap": r"\alpha_{\rm gap}", "alpha_c": r"\alpha_c"}
 _VISIBLE = 2e-3
 """Error relative to the height of the picture from which a band can be seen."""
+_NEAR_THE_EDGE, _MARGIN = 0.75, 0.16
+"""Shares of the width: from where on names end at their points, and how far the names of regions stay from the sides."""
 
 
 def draw_diagram(diagram: Diagram, ax: Axes | None = None) -> Axes:
@@ -42,16 +44,30 @@ def draw_diagram(diagram: Diagram, ax: Axes | None = None) -> Axes:
         if np.nanmax(np.nan_to_num(errors[name])) > _VISIBLE * (top - kappa):
             low, high = line - errors[name], line + errors[name]
             ax.fill_between(alpha, low, high, color=_COLOURS[name], alpha=0.3, linewidth=0)
-    for name, (load, height) in marks.items():
-        if alpha[0] <= load <= alpha[-1]:
-            ax.plot(load, height, "o", color="black", markersize=4, zorder=4)
-            text = f"${_MARKS[name]}$ = {load:.4g}"
-            ax.annotate(text, (load, height), (5, 5), textcoords="offset points", fontsize="small")
+    _mark(ax, alpha, marks)
     ax.set(xlim=(alpha[0], alpha[-1]), ylim=(kappa, top))
     ax.set(xlabel=r"load $\alpha$", ylabel=r"reference margin $\kappa_{\rm ref}$")
     ax.set_title(f"{diagram[0].model}, probes of margin {kappa:g}", fontsize="medium")
     ax.legend(frameon=False, fontsize="small", loc="upper right")
     return ax
+
+
+def _mark(ax: Axes, alpha: np.ndarray, marks: dict[str, tuple[float, float]]) -> None:
+    """The ends of the lines with their names one above the other, since the ends may lie close to each other."""
+    inside = [name for name, (load, _) in marks.items() if alpha[0] <= load <= alpha[-1]]
+    for k, name in enumerate(sorted(inside, key=lambda name: marks[name][0], reverse=True)):
+        load, height = marks[name]
+        ax.plot(load, height, "o", color="black", markersize=4, zorder=4)
+        share = (load - alpha[0]) / (alpha[-1] - alpha[0]) if alpha[-1] > alpha[0] else 0.5
+        ax.annotate(
+            f"${_MARKS[name]}$ = {load:.4g}",
+            (load, height),
+            (0, 24 + 16 * k),
+            textcoords="offset points",
+            ha="right" if share > _NEAR_THE_EDGE else "center",
+            fontsize="small",
+            arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": "0.4"},
+        )
 
 
 _LINE_OF = {"alpha_LE": "kappa_mono", "alpha_gap": "kappa_gap"}
@@ -85,7 +101,7 @@ def _regions(ax: Axes, alpha: np.ndarray, kappa: float, top: float, lines: dict[
     largest = lines["kappa_max"]
     mono = np.where(np.isfinite(lines["kappa_mono"]), lines["kappa_mono"], largest)
     gap = np.where(np.isfinite(lines["kappa_gap"]), lines["kappa_gap"], largest)
-    floor = np.full_like(alpha, kappa)
+    floor, width = np.full_like(alpha, kappa), float(alpha[-1] - alpha[0])
     areas = {
         "no solutions": (largest, np.full_like(alpha, top), "0.92"),
         "flat": (mono, largest, "#d5e8f7"),
@@ -96,6 +112,7 @@ def _regions(ax: Axes, alpha: np.ndarray, kappa: float, top: float, lines: dict[
         ax.fill_between(alpha, low, high, where=high >= low, color=colour, linewidth=0, interpolate=False)
         height = np.clip(high, kappa, top) - np.clip(low, kappa, top)
         if np.nanmax(height) > 0.06 * (top - kappa):
-            at = int(np.nanargmax(height))
-            at = min(max(at, len(alpha) // 6), len(alpha) - 1 - len(alpha) // 6)
-            ax.text(alpha[at], float(low[at] + high[at]) / 2, label, ha="center", va="center", fontsize="small")
+            at = float(alpha[int(np.nanargmax(height))])
+            at = min(max(at, alpha[0] + _MARGIN * width), alpha[-1] - _MARGIN * width)
+            middle = float(np.interp(at, alpha, low + high)) / 2
+            ax.text(at, middle, label, ha="center", va="center", fontsize="small")
