@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy.optimize import brentq
+from scipy.optimize import brentq, fsolve, minimize_scalar
 from scipy.special import log_ndtr
 
 import saddle
@@ -97,7 +97,7 @@ def test_the_picture_names_regions_and_shows_published_points(spherical):
 
 @pytest.fixture(scope="module")
 def learning() -> saddle.Diagram:
-    return saddle.diagram("teacher-student", kappa=[-0.2, -0.16, -0.1, 0.0, 0.06])
+    return saddle.diagram("teacher-student", kappa=[-0.2, -0.16, -0.1, 0.0, 0.06, -0.01, -0.001])
 
 
 @pytest.mark.full
@@ -129,6 +129,68 @@ def test_both_phases_have_equal_entropy_at_the_transition_and_end_at_their_spino
         assert counts == [3, 1]
 
 
+U = 1e-9 * np.sinh(np.linspace(-24.0, 24.0, 6001))
+WIDE = np.exp(-U * U / 2) / math.sqrt(2 * math.pi) * np.sqrt(U * U + 1e-18) * 0.008
+"""Nodes and weights that resolve every width around 0 down to 1e-9."""
+
+
+def student(x: np.ndarray, alpha: float, kappa: float) -> tuple[np.ndarray, float]:
+    """Relative residuals of the textbook's equations in logarithms of ``1 - r`` and ``q - r^2``, and the free entropy."""
+    far, spread = np.exp(x)
+    left = 2 * far - far * far - spread  # 1 - q
+    q, r = 1 - left, 1 - far
+    gap = (kappa - math.sqrt(q) * U) / math.sqrt(left)
+    mills = np.exp(-gap * gap / 2 - log_ndtr(-gap)) / math.sqrt(2 * math.pi)
+    label = 2 * np.exp(log_ndtr(r * U / math.sqrt(spread)))
+    margin = (kappa - math.sqrt(spread) * U) / math.sqrt(left)
+    slope = np.exp(-margin * margin / 2 - log_ndtr(-margin)) / math.sqrt(2 * math.pi)
+    qhat = alpha * np.sum(WIDE * label * mills**2) / left
+    rhat = alpha * math.sqrt(2 / math.pi) * np.sum(WIDE * slope) / math.sqrt(left)
+    field = rhat + math.sqrt(qhat) * U
+    lacks = 2 / (1 + np.exp(2 * field))
+    mean = np.sum(WIDE * lacks)
+    phi = rhat * far - qhat * left / 2 + np.sum(WIDE * np.logaddexp(0, -2 * field))
+    phi += alpha * np.sum(WIDE * label * log_ndtr(-gap))
+    return np.array([mean / far - 1, (np.sum(WIDE * lacks**2) - mean**2) / spread - 1]), float(phi)
+
+
+def fold(x: tuple[float, float], alpha: float, kappa: float, sign: float) -> float:
+    """The extremal load next to a saddle, from the loads at given ``q - r^2``."""
+
+    def load(log_spread: float) -> float:
+        def miss(y: np.ndarray) -> np.ndarray:
+            return student(np.array([y[0], log_spread]), math.exp(y[1]), kappa)[0]
+
+        found = fsolve(miss, [x[0], math.log(alpha)], xtol=1e-13, full_output=True)[0]
+        assert np.max(np.abs(miss(found))) < 1e-5  # the spread is lost beside 1 - r
+        return sign * math.exp(found[1])
+
+    return sign * minimize_scalar(load, bracket=(x[1] - 0.1, x[1], x[1] + 0.1), tol=1e-9).fun
+
+
+@pytest.mark.parametrize("index", [5, 6])
+def test_close_to_margin_0_the_lines_are_those_of_the_textbooks_equations(learning, index):
+    kappa = float(learning["kappa"][index])
+    start = {5: (-1.215, -1.591, -11.604, -25.210), 6: (-1.186, -1.553, -16.804, -37.812)}[index]
+    load = float(learning["alpha_first_order"][index])
+
+    def miss(z: np.ndarray) -> np.ndarray:
+        (one, phi), (two, other) = student(z[:2], z[4], kappa), student(z[2:4], z[4], kappa)
+        return np.array([*one, *two, phi - other])
+
+    found = fsolve(miss, [*start, load], xtol=1e-13, full_output=True)[0]
+    assert np.max(np.abs(miss(found)[[0, 1, 2, 4]])) < 1e-11 and found[2] < found[0] - 1
+    assert abs(load - found[4]) <= learning["alpha_first_order_error"][index]
+    ends = {
+        "alpha_spinodal": (-1.0, {5: (-2.1966, -2.3806), 6: (-2.2350, -2.3552)}[index]),
+        "alpha_spinodal_teacher": (1.0, {5: (-9.5513, -16.2330), 6: (-14.2386, -24.4802)}[index]),
+    }
+    for name, (sign, x) in ends.items():
+        value, error = learning[name][index], learning[f"{name}_error"][index]
+        assert value == pytest.approx(fold(x, value, kappa, sign), rel=2e-14)
+        assert 0.0 < error < 1e-10
+
+
 def test_three_lines_end_in_a_cusp(learning):
     (critical,) = learning.curves
     assert critical["kappa"] == pytest.approx(-0.16625174681, abs=1e-9)
@@ -158,3 +220,8 @@ def test_low_temperatures_give_the_transition_without_errors():
 def test_bad_input_is_refused(arguments, sentence):
     with pytest.raises(InputError, match=sentence):
         saddle.diagram("spherical-perceptron", **arguments)
+
+
+def test_a_student_has_no_diagram_over_loads():
+    with pytest.raises(InputError, match=r"goes over margins \(kappa\) or inverse temperatures \(beta\), not loads"):
+        saddle.diagram("teacher-student", alpha=[0.5, 0.6])

@@ -8,6 +8,7 @@ reported point is predicted between two neighbours on the line and solved for at
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,7 +83,7 @@ class Boundary:
 
     def _between(self, before: Node, after: Node, value: float) -> Place:
         family, (low, first), (high, last) = self.family, before, after
-        guess = first + ((value - low) / (high - low) if high != low else 0.0) * (last - first)
+        guess = first + _share(low, high, value) * (last - first)
         mu = inner(family.second, value)
         z = solve(family.system, guess, mu, LINE_TOLERANCE)
         placed = None if z is None else family.polished(z, mu, np.append(np.zeros(len(z)), 1.0), 1.0)
@@ -90,6 +91,13 @@ class Boundary:
         if z is None or placed is None or point is None or float(np.max(np.abs(z - guess))) > _NEAR:
             raise ArithmeticError(f"the line was lost between {family.second} = {low:.6g} and {high:.6g}")
         return Place(float(placed[0][-1]) * family.scale, placed[2], point)
+
+
+def _share(low: float, high: float, value: float) -> float:
+    """How much of the way a value has gone, in the logarithm of a distance to 0: unknowns may diverge like that."""
+    if low * high > 0.0 and low != high:
+        return math.log(value / low) / math.log(high / low)
+    return (value - low) / (high - low) if high != low else 0.0
 
 
 def nodes_of(family: EventFamily, points: Iterable[SaddlePoint]) -> tuple[Node, ...]:

@@ -98,7 +98,9 @@ def diagram(
     settings: dict[str, Any] = {"tolerance": tolerance, "progress": progress, "journal": journal}
     margins = None if kappa is None else numbers("kappa", kappa)
     same_constraint(Setting.of((model, "franz-parisi")))
-    if alpha is None and Setting.of((model, "rs")).model.teacher:
+    if Setting.of((model, "rs")).model.teacher:
+        if alpha is not None:
+            raise InputError("The diagram of a student goes over margins (kappa) or inverse temperatures (beta), not loads.")
         from saddle.critical.teacher_diagram import teacher_diagram
 
         return teacher_diagram(model, margins, None if beta is None else numbers("beta", beta), **settings)

@@ -5,6 +5,8 @@ the student's saddle vanishes, and the student's saddle goes on as a metastable 
 temperature changes neither the free entropy of the teacher nor this picture.  At a negative margin the teacher is surrounded
 by solutions, a saddle of its own with a fold at its lower end: the transition is where both have the same
 entropy, and all three lines end in the cusp of the line of folds, beyond which student and teacher are one phase.
+Towards margin 0 the lines are continuous: around the teacher :math:`1 - r` falls like the square of the margin, up to
+logarithms, and the spinodal of that phase falls to load 0.
 At a positive margin the teacher is no solution: there is a capacity and no transition.
 """
 
@@ -135,7 +137,7 @@ class _Lines:
                 place = None
                 failed.append(f"{name}: not converged, {reason}")
             if place is None and boundary is not None and self._exists(value) and not failed:
-                failed.append(f"{name}: not followed up to here, so close to margin 0 an overlap is within rounding of 1")
+                failed.append(f"{name}: not followed up to here, where 1 - r rounds so close to margin 0")
             unstable = name == "alpha_spinodal" and place is not None and _replicon(place.point) < -_MARGINAL
             lines[name] = math.nan if place is None or unstable else place.value
             lines[f"{name}_error"] = math.nan if place is None or unstable else place.error
@@ -172,7 +174,7 @@ def _transition(setting: Setting, critical: float, tolerance: float) -> Boundary
     from saddle.critical.transitions import transition_line
 
     branch = _branch(setting, "kappa", _BETWEEN * critical, tolerance, upto=4.0)
-    return transition_line(setting, branch, "kappa", (critical, 0.0))
+    return transition_line(setting, branch, "kappa", critical, 0.0)
 
 
 def _critical(cusp: SpecialPoint | None) -> dict[str, object] | None:

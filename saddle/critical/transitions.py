@@ -11,12 +11,13 @@ in the cusp in which the folds of both branches meet; equal saddles solve the eq
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from saddle.continuation import Arclength, Smooth, solve
-from saddle.critical.boundaries import MOST_POINTS, Boundary, pieces_of
+from saddle.critical.boundaries import MOST_POINTS, Boundary, Node, pieces_of
 from saddle.lines.event_lines import LINE_TOLERANCE, EventFamily
 from saddle.lines.following import Branch
 from saddle.lines.parameter_line import inner, outer
@@ -26,6 +27,8 @@ from saddle.points.setting import Setting
 
 _EPS = float(np.finfo(float).eps)
 _SHORTEST = 1e-4
+_FIRST_RATE, _LONGEST_RATE, _CLOSEST = 0.03, 0.1, 1e-4
+"""Towards a border: steps in the logarithm of the distance to it, and the smallest share of the distance that is tried."""
 _APART = 0.05
 """Smallest difference of the coordinates of two saddles."""
 
@@ -76,12 +79,19 @@ class TransitionSystem:
         return np.concatenate([*values, [entropies[0] - entropies[1]]])
 
     def jacobian(self, z: Vector, mu: float) -> Vector | None:
-        """Their derivatives, by central differences."""
-        return Smooth(self.residuals).jacobian(z, mu)
+        """Their derivatives; those in the load and of the entropies are central differences."""
+        x, y, at = self.family.halves(z)
+        line, found = self.family.at(mu), Smooth(self.residuals).jacobian(z, mu)
+        slopes = [line.jacobian(half, at) for half in (x, y)]
+        if found is None or slopes[0] is None or slopes[1] is None:
+            return None
+        n = len(x)
+        found[:n, :n], found[n : 2 * n, n : 2 * n] = slopes
+        return found
 
 
 def transition_line(
-    setting: Setting, branch: Branch, parameter: str, span: tuple[float, float]
+    setting: Setting, branch: Branch, parameter: str, cusp: float, border: float
 ) -> Boundary | None:
     """The line of transitions between the first and the last sheet of a branch in the load that folds twice.
 
@@ -92,8 +102,8 @@ def transition_line(
         In the load, at one value of the second parameter.
     parameter : str
         The second parameter.
-    span : pair of floats
-        Where the line is followed.
+    cusp, border : float
+        Where the line is followed: up to the cusp in which it ends, and down to a border of the domain.
     """
     flips = [i for i, (a, b) in enumerate(itertools.pairwise(branch.past_fold)) if a != b]
     if len(flips) < 2:
@@ -106,13 +116,26 @@ def transition_line(
     z = None if guess is None else solve(family.system, guess, here, LINE_TOLERANCE)
     if z is None:
         return None
-    pieces = []
-    for goal in span:
-        scale = max(abs(fixed[parameter]), *map(abs, span))
-        algorithm = Arclength(scale=scale, tolerance=LINE_TOLERANCE, most=MOST_POINTS, shortest=_SHORTEST)
-        path = algorithm.follow(family.system, z, here, inner(parameter, goal))
-        pieces += list(pieces_of([(outer(parameter, node.parameter), node.x) for node in path.nodes]))[:1]
-    return Boundary(family, tuple(pieces))
+    scale = max(abs(fixed[parameter]), abs(cusp), abs(border))
+    algorithm = Arclength(scale=scale, tolerance=LINE_TOLERANCE, most=MOST_POINTS, shortest=_SHORTEST)
+    path = algorithm.follow(family.system, z, here, inner(parameter, cusp))
+    up = next(pieces_of([(outer(parameter, node.parameter), node.x) for node in path.nodes]))
+    return Boundary(family, (up, _towards(family, z, fixed[parameter], border)))
+
+
+def _towards(family: TransitionFamily, z: Vector, start: float, border: float) -> tuple[Node, ...]:
+    """The line from a point towards a border at which its unknowns diverge like logarithms of the distance to it."""
+    nodes, rate, slope = [(start, z)], _FIRST_RATE, np.zeros_like(z)
+    while abs(nodes[-1][0] - border) > _CLOSEST * abs(start - border) and rate > _SHORTEST:
+        there = border + math.exp(-rate) * (nodes[-1][0] - border)
+        found = solve(family.system, nodes[-1][1] + rate * slope, inner(family.second, there), LINE_TOLERANCE)
+        if found is None:
+            rate *= 0.5
+            continue
+        slope = (found - nodes[-1][1]) / rate
+        nodes.append((there, found))
+        rate = min(1.5 * rate, _LONGEST_RATE)
+    return tuple(nodes)
 
 
 def _crossing(

@@ -3,8 +3,11 @@ r"""The saddle-point equations at some coordinates: compiled together with every
 Let ``Q`` be the overlaps and ``A(Q)``, ``W(Qhat)`` the pair averages of the two sides.  For discrete weights the
 conjugates of the free overlaps are explicit, :math:`\hat Q = \alpha A(Q)`; unknown are the free overlaps and the
 conjugates of the imposed ones, and the residuals are :math:`Q - W(\hat Q)`, which Newton's method sees relative to
-:math:`1 - |Q|`: near 1 both sides agree for no reason.  For spherical weights the overlaps alone are unknown and
-the residuals are :math:`(\alpha A(Q) - \hat Q(Q)) / (1 + |\hat Q|)`.  Where the norm of the weights is free, an overlap that
+:math:`1 - |Q|`: near 1 both sides agree for no reason.  An overlap that can tend to 1
+along with a pivot below it (of a student with its teacher) is the hyperbolic tangent of half its coordinate; where it is
+large, the residuals are differences of what both sides lack to 1, which keep their digits.  For spherical weights the
+overlaps alone are unknown and the residuals are :math:`(\alpha A(Q) - \hat Q(Q)) / (1 + |\hat Q|)`.
+Where the norm of the weights is free, an overlap that
 is imposed through a distance moves with the norms (its *shares*), so that the equation of a norm contains that of the
 imposed overlap (its *ties*).
 
@@ -21,6 +24,7 @@ import numpy as np
 
 from saddle.kernels.elimination import eliminate
 from saddle.kernels.kernel_interface import (
+    BOUND_AT,
     CEILING_AT,
     CHAIN,
     CONJUGATES,
@@ -32,10 +36,12 @@ from saddle.kernels.kernel_interface import (
     JACOBIAN,
     LEFT,
     N_ACTIVE,
+    N_BOUND,
     N_CONSTRAINT,
     N_FREE,
     N_GIVEN,
     N_IMPOSED,
+    N_LACKS,
     N_NORMS,
     N_OFFSETS,
     N_OWN,
@@ -60,6 +66,7 @@ from saddle.kernels.kernel_interface import (
     P_TIES,
     PAIRS,
     PIVOT_AT,
+    PIVOT_BOUND,
     PIVOT_NORM,
     PIVOTS,
     RELATIVE,
@@ -72,6 +79,7 @@ from saddle.kernels.kernel_interface import (
     pivots,
     weights,
     weights_jacobian,
+    weights_lacks,
 )
 from saddle.kernels.special import _compiled
 
@@ -98,6 +106,11 @@ def place(
         overlaps[FREE_AT[i]], left[FREE_AT[i]] = p[P_ORIGINS + i] + x[i], 1.0
     for i in range(N_OFFSETS):
         record[OFFSETS + i] = x[OFFSET_AT[i]]
+    for i in range(N_BOUND):
+        k = BOUND_AT[i]
+        below = _sigmoid(-abs(x[k]))
+        overlaps[FREE_AT[k]], left[FREE_AT[k]] = math.tanh(0.5 * x[k]), 2.0 * below
+        chain[k * N_UNKNOWN + k] = 2.0 * below * (1.0 - below)
     for i in range(N_NORMS):
         k = NORM_AT[i]
         overlaps[FREE_AT[k]] = math.exp(min(x[k], _LARGEST_LOGIT))
@@ -118,6 +131,9 @@ def place(
         # An imposed overlap further down keeps a part of what is left from this pivot.
         beyond = p[P_ROOM + CEILING_AT[level]] if CEILING_AT[level] >= 0 else 0.0
         explained, rest = table[row], table[row + 1] - beyond
+        if PIVOT_BOUND[level] >= 0:
+            above = left[FREE_AT[PIVOT_BOUND[level]]]
+            rest = above * (2.0 - above) - beyond
         if not rest > 0.0:
             return False
         ratio, remaining = _sigmoid(x[i]), _sigmoid(-x[i])
@@ -214,7 +230,10 @@ def equations(
     else:
         weights(weight_arguments, S, C, origin, quarter_step, reach, w)
     if DISCRETE:
-        _discrete(p, a, w, jacobian, record)
+        lacks = np.empty(N_LACKS + 1)
+        if N_LACKS > 0:
+            weights_lacks(weight_arguments, S, C, origin, quarter_step, reach, lacks)
+        _discrete(p, a, w, lacks, jacobian, record)
     else:
         _continuous(p, a, w, jacobian, record)
     coupling, size_of_coupling = 0.0, 1.0
@@ -224,10 +243,13 @@ def equations(
     record[FREE_ENTROPY] = coupling + w[0] + alpha * a[0]
     # The logarithm of a determinant rounds like a number of order 1, however small it is itself.
     record[SCALE] = size_of_coupling + abs(w[0]) + abs(alpha * a[0])
-    smallest = 1.0
+    smallest, largest = 1.0, 1.0
     for i in range(N_ACTIVE):
         smallest = min(smallest, record[LEFT + i])
+        largest = max(largest, abs(record[CONJUGATES + i]))
     # For continuous weights what is left is known to all its digits, and a field over its square root rounds.
+    if N_LACKS > 0 and smallest < 0.5:  # both sides have all their digits but for those of a conjugate in an exponent
+        smallest = 0.5 / largest
     record[NOISE] = 32.0 * _UNIT_ROUNDOFF / (smallest if DISCRETE else math.sqrt(smallest))
     return True
 
@@ -269,12 +291,14 @@ def _pattern_slopes(p: Vector, a: Vector, found: Vector) -> None:
 
 
 @_compiled
-def _discrete(p: Vector, a: Vector, w: Vector, jacobian: bool, record: Vector) -> None:
+def _discrete(p: Vector, a: Vector, w: Vector, lacks: Vector, jacobian: bool, record: Vector) -> None:
     """Residuals ``Q - W(Qhat)``, and their derivatives in the free overlaps and the imposed conjugates."""
     n, left = N_ACTIVE, record[LEFT:]
     residuals, relative = record[RESIDUALS:], record[RELATIVE:]
     for i in range(n):
         residuals[i] = record[OVERLAPS + i] - w[1 + i]
+        if N_LACKS > 0 and record[OVERLAPS + i] > 0.5:
+            residuals[i] = lacks[i] - left[i]
         relative[i] = residuals[i] / left[i]
     if not jacobian:
         return
@@ -303,6 +327,11 @@ def _discrete(p: Vector, a: Vector, w: Vector, jacobian: bool, record: Vector) -
             matrix[i * n + j] += relative[i] / left[i] * record[CHAIN + PIVOT_AT[level] * n + j]
             if PIVOT_NORM[level] >= 0:
                 matrix[i * n + j] -= relative[i] / left[i] * record[CHAIN + PIVOT_NORM[level] * n + j]
+    for i in range(N_BOUND):
+        k = FREE_AT[BOUND_AT[i]]
+        for j in range(n):
+            slope = record[CHAIN + BOUND_AT[i] * n + j]
+            matrix[k * n + j] += relative[k] / left[k] * math.copysign(slope, record[OVERLAPS + k])
     # The sign of a determinant needs rows in the order of the columns.
     ordered = np.empty((n, n))
     for i in range(n):

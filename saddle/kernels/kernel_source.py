@@ -30,6 +30,7 @@ from replica.parts.teacher import nishimori
 from replica.passes import log_sums
 from saddle.kernels import assembly, edges, elimination, readings, special, special_complex, stepping, window
 from saddle.kernels.codegen import KernelWriter
+from saddle.kernels.complements import complements
 from saddle.kernels.conditioning import Conditioning, series_tables
 from saddle.kernels.offsets import Shift, origins
 
@@ -190,6 +191,7 @@ class Layout:
             "multiplicities": self.multiplicities,
             "constraint": self.constraint,
             "offsets": list(self.shift.table),
+            "bounded": self._bounded(),
             "prefixes": dict(self.ansatz.prefixes),
             "norm_of": {k: str(norm) for k in self._free_pivots() if (norm := self._norm_of(k)) != 1},
             "norms": self._norms(),
@@ -220,6 +222,20 @@ class Layout:
                 found[above] = name
                 below = above
         return found
+
+    def _bounded(self) -> list[str]:
+        """Free overlaps that can tend to 1 along with a pivot below them: of a student with its teacher."""
+        pivots = self._free_pivots() if self.discrete else []
+        return [k for k in self.free if any(self._bounds(k, pivot) for pivot in pivots)]
+
+    def _lacks(self) -> list[sp.Expr]:
+        """What the averages over the weights lack to 1, where overlaps can tend to 1 together."""
+        return complements(self.f.weight_pairs[k] for k in self.active) if self._bounded() else []
+
+    def _bounds(self, name: str, pivot: str) -> bool:
+        """Whether the square of an overlap is all that is explained above a pivot."""
+        square = sp.Symbol(name) ** 2
+        return bool(self.f.pivots[pivot].explained == square and self.f.pivots[pivot].left == 1 - square)
 
     def _multiplicities(self) -> list[KernelWriter]:
         """Per multiplicity that stays: the number of copies, and its derivatives of the free entropy of all of them."""
@@ -253,6 +269,7 @@ class Layout:
     def constants(self) -> dict[str, object]:
         """The constants of :mod:`saddle.kernels.kernel_interface` in this kernel."""
         imposed, pivots, own = list(self.ansatz.imposed), self._free_pivots(), self._own_pivots()
+        bounded = self._bounded()
         ceilings, norms, norm_of = self._ceilings(), self._norms(), {k: str(self._norm_of(k)) for k in pivots}
         parameters = {
             "imposed": len(imposed),
@@ -274,6 +291,8 @@ class Layout:
             "PIVOT_NORM": [self.free.index(norm_of[k]) if norm_of[k] in norms else -1 for k in pivots],
             "OWN_AT": [pivots.index(k) for k in own],
             "OFFSET_AT": [self.free.index(k) for k in self.shift.table],
+            "BOUND_AT": [self.free.index(k) for k in bounded],
+            "PIVOT_BOUND": [next((self.free.index(b) for b in bounded if self._bounds(b, k)), -1) for k in pivots],
         }
         counted = ("imposed", "given", "tail", "constraint")
         return {
@@ -283,6 +302,8 @@ class Layout:
             "N_PIVOTS": len(pivots),
             "N_OWN": len(own),
             "N_OFFSETS": len(self.shift.table),
+            "N_BOUND": len(bounded),
+            "N_LACKS": len(self._lacks()),
             "N_UNKNOWN": len(self.unknown),
             "N_NORMS": len(norms),
             "N_REPLICONS": len(self._replicons()),
@@ -315,6 +336,7 @@ class Layout:
                 energetic + self._jacobian(energetic_pairs, self.active),
             ),
             self._writer("weights", self.weights_parameters, weights),
+            *([self._writer("weights_lacks", self.weights_parameters, self._lacks())] if self._lacks() else []),
             self._writer("weights_jacobian", self.weights_parameters, weights + self._weights_jacobian(weights_pairs)),
             self._writer(
                 "energetic_observables",

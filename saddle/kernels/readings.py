@@ -12,10 +12,12 @@ import numpy as np
 
 from saddle.kernels.assembly import _conjugate_arguments, _overlap_arguments, equations
 from saddle.kernels.kernel_interface import (
+    BOUND_AT,
     CEILING_AT,
     DISCRETE,
     FREE_AT,
     N_ACTIVE,
+    N_BOUND,
     N_CONSTRAINT,
     N_FREE,
     N_GIVEN,
@@ -88,6 +90,9 @@ def coordinates(
     """Coordinates of the free overlaps, from the active and the given ones; the inverse of ``place``."""
     for i in range(N_FREE):
         x[i] = overlaps[FREE_AT[i]]
+    for i in range(N_BOUND):
+        k, most = BOUND_AT[i], 1.0 - _BORDER_RATIO
+        x[k] = 2.0 * math.atanh(min(max(x[k], -most), most))
     for i in range(N_NORMS):
         x[NORM_AT[i]] = math.log(max(x[NORM_AT[i]], _SMALLEST_NORM))
     table = np.empty(N_PIVOTS * (2 + N_FREE) + N_OFFSETS)

@@ -80,12 +80,12 @@ def all_saddles(
 
 
 def _starts(problem: Problem) -> list[np.ndarray]:
-    points = []
+    points, steep = [], {*problem.pivots, *problem.shape.bounded}
     for index in range(_STARTS):
         x = np.zeros(len(problem.unknown))
         for axis, name in enumerate(problem.unknown):
             share = (0.5 + (index + 1) * _STEPS[axis % len(_STEPS)]) % 1.0
-            x[axis] = _STEEPEST * (2 * share - 1) if name in problem.pivots else 2.0 * share - 0.5
+            x[axis] = _STEEPEST * (2 * share - 1) if name in steep else 2.0 * share - 0.5
         points.append(x)
     return points
 
@@ -96,7 +96,8 @@ def _solution(problem: Problem, x: np.ndarray, setting: Setting, tolerance: floa
             attempt = newton(problem, x, setting.rule, tolerance)
         except (np.linalg.LinAlgError, ZeroDivisionError):
             return None
-    return attempt.state if attempt.converged else None
+    obeyed = attempt.converged and attempt.state is not None and problem.obeys_identities(attempt.state)
+    return attempt.state if obeyed else None
 
 
 def _same(a: State, b: State) -> bool:

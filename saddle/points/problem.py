@@ -245,9 +245,8 @@ class Problem:
             weights = self.call("weights_jacobian", self.weights_arguments(state.place, {}), size, rule)
             return pairs / (1.0 + np.abs(self.tied(weights[1 : n + 1])))
         conjugates = [*state.record[slice(*self.shape.sections["conjugates"])], *self._given_conjugates, *self._tail]
-        weights, left = self.call("weights_jacobian", conjugates, size, rule), np.ones(n)
-        measured = self.shape.measured
-        left[measured] = state.record[slice(*self.shape.sections["left"])][measured]
+        weights = self.call("weights_jacobian", conjugates, size, rule)
+        left = state.record[slice(*self.shape.sections["left"])]
         return -(weights[n + 1 :].reshape(n, n)[:, free] @ pairs) / left
 
     def tied(self, averages: Vector) -> Vector:

@@ -152,10 +152,10 @@ class Shape:
         self.norms: list[str] = meta["norms"]
         self.imposed_norms: dict[str, list[str]] = meta["imposed_norms"]
         self.offsets: list[str] = meta["offsets"]
+        self.bounded: list[str] = meta["bounded"]
         self.conjugates = [conjugate(k) for k in self.active]
         self.unknown = self.free + ([conjugate(k) for k in self.imposed] if self.discrete else [])
         self.index = {name: i for i, name in enumerate(self.active)}
-        self.measured = [i for i, k in enumerate(self.active) if k in self.pivots or k in self.imposed]
         self.sections: dict[str, tuple[int, int]] = {}
         end = 0
         for name, size in meta["sections"].items():
