@@ -85,6 +85,12 @@ def points_of(model: str, options: Mapping[str, str]) -> list[Mapping[str, Any]]
     return [row for row in data() if row["model"] == name and row["quantity"].startswith(_LOADS)]
 
 
+def middle(row: Mapping[str, Any]) -> float:
+    """Return the published value of a row, the middle of its interval if one was published."""
+    low, high = row.get("interval", (row.get("value"), row.get("value")))
+    return 0.5 * (low + high)
+
+
 def agreement(ours: float, error: float, given: Mapping[str, Any]) -> bool:
     """Return whether a value with an absolute error is compatible with a published row."""
     low, high = published_range(given)

@@ -98,8 +98,11 @@ def test_the_picture_names_its_regions(few):
     pytest.importorskip("matplotlib")
     axes = few.plot()
     words = " ".join(text.get_text() for text in axes.texts)
-    assert "no solutions" in words
+    assert {"no solutions", "flat", "gapped"} <= {text.get_text() for text in axes.texts}
     assert r"\alpha_{\rm LE}" in words
+    (published,) = (line for line in axes.lines if line.get_label() == "published")
+    assert len(published.get_xdata()) == 1
+    assert np.interp(published.get_xdata(), few["alpha"], few["kappa_max"]) == pytest.approx(published.get_ydata(), abs=2e-3)
 
 
 @pytest.mark.full

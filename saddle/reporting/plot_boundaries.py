@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saddle.published import points_of
+from saddle.published import middle, points_of
 from saddle.reporting.extras import require
 from saddle.reporting.plot import SYMBOLS
 
@@ -149,7 +149,11 @@ def _published(ax: Axes, diagram: Diagram, axis: str, low: float, high: float) -
         return
     first = diagram[0]
     found = [p for p in points_of(first.model, first.options) if low <= p["kappa"] <= high]
-    if found:
-        middles = [float(np.mean(p.get("interval", p.get("value")))) for p in found]
+    draw_published(ax, [(p["kappa"], middle(p)) for p in found])
+
+
+def draw_published(ax: Axes, places: list[tuple[float, float]]) -> None:
+    """Open symbols on top."""
+    if places:
         settings: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": "black", "zorder": 5, "label": "published"}
-        ax.plot([p["kappa"] for p in found], middles, "D", linestyle="none", markersize=5, **settings)
+        ax.plot(*zip(*places, strict=True), "D", linestyle="none", markersize=5, **settings)

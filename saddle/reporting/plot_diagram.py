@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from saddle.published import middle, points_of
 from saddle.reporting.extras import require
+from saddle.reporting.plot_boundaries import draw_published
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,8 +20,11 @@ _SYMBOLS = {"kappa_max": r"\kappa_{\rm max}", "kappa_mono": r"\kappa_{\rm mono}"
 _MARKS = {"alpha_LE": r"\alpha_{\rm LE}", "alpha_gap": r"\alpha_{\rm gap}", "alpha_c": r"\alpha_c"}
 _VISIBLE = 2e-3
 """Error relative to the height of the picture from which a band can be seen."""
-_NEAR_THE_EDGE, _MARGIN = 0.75, 0.16
+_NEAR_THE_EDGE, _MARGIN = 0.85, 0.16
 """Shares of the width: from where on names end at their points, and how far the names of regions stay from the sides."""
+_ROOM = 0.06
+"""Share of the height that a region needs to hold its name; that of a lower one stands beside it."""
+_LEADER = {"arrowstyle": "-", "linewidth": 0.5, "color": "0.4"}
 
 
 def draw_diagram(diagram: Diagram, ax: Axes | None = None) -> Axes:
@@ -45,11 +50,19 @@ def draw_diagram(diagram: Diagram, ax: Axes | None = None) -> Axes:
             low, high = line - errors[name], line + errors[name]
             ax.fill_between(alpha, low, high, color=_COLOURS[name], alpha=0.3, linewidth=0)
     _mark(ax, alpha, marks)
+    draw_published(ax, _capacities(diagram, (alpha[0], alpha[-1]), (kappa, top)))
     ax.set(xlim=(alpha[0], alpha[-1]), ylim=(kappa, top))
     ax.set(xlabel=r"load $\alpha$", ylabel=r"reference margin $\kappa_{\rm ref}$")
     ax.set_title(f"{diagram[0].model}, probes of margin {kappa:g}", fontsize="medium")
     ax.legend(frameon=False, fontsize="small", loc="upper right")
     return ax
+
+
+def _capacities(diagram: Diagram, loads: tuple[float, float], margins: tuple[float, float]) -> list[tuple[float, float]]:
+    """Published capacities in the picture, loads and margins: at each the margin is the largest one."""
+    rows = (row for row in points_of(diagram[0].model, diagram[0].options) if row["quantity"].startswith("capacity"))
+    found = [(middle(row), float(row["kappa"])) for row in rows]
+    return [(x, y) for x, y in found if loads[0] <= x <= loads[1] and margins[0] <= y <= margins[1]]
 
 
 def _mark(ax: Axes, alpha: np.ndarray, marks: dict[str, tuple[float, float]]) -> None:
@@ -64,9 +77,9 @@ def _mark(ax: Axes, alpha: np.ndarray, marks: dict[str, tuple[float, float]]) ->
             (load, height),
             (0, 24 + 16 * k),
             textcoords="offset points",
-            ha="right" if share > _NEAR_THE_EDGE else "center",
+            ha="right" if share > _NEAR_THE_EDGE else "center" if k else "left",
             fontsize="small",
-            arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": "0.4"},
+            arrowprops=_LEADER,
         )
 
 
@@ -111,8 +124,14 @@ def _regions(ax: Axes, alpha: np.ndarray, kappa: float, top: float, lines: dict[
     for label, (low, high, colour) in areas.items():
         ax.fill_between(alpha, low, high, where=high >= low, color=colour, linewidth=0, interpolate=False)
         height = np.clip(high, kappa, top) - np.clip(low, kappa, top)
-        if np.nanmax(height) > 0.06 * (top - kappa):
-            at = float(alpha[int(np.nanargmax(height))])
+        tallest = int(np.nanargmax(height))
+        if height[tallest] > _ROOM * (top - kappa):
+            at = float(alpha[tallest])
             at = min(max(at, alpha[0] + _MARGIN * width), alpha[-1] - _MARGIN * width)
             middle = float(np.interp(at, alpha, low + high)) / 2
             ax.text(at, middle, label, ha="center", va="center", fontsize="small")
+        elif height[tallest] > _VISIBLE * (top - kappa):
+            place = (float(alpha[tallest]), float(low[tallest] + high[tallest]) / 2)
+            ax.annotate(
+                label, place, (-36, 14), textcoords="offset points", ha="right", fontsize="small", arrowprops=_LEADER
+            )
