@@ -1,13 +1,22 @@
-"""1RSB at m = 1: the states of typical solutions, against equations typed here at 30 digits, and what is said of them."""
+"""1RSB at m = 1: states of typical solutions and where they appear and condense, against equations typed here."""
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from typing import Any
 
 import mpmath
+import numpy as np
 import pytest
+from scipy.optimize import brentq, minimize_scalar
+from scipy.special import log_ndtr
 
+import replica
 import saddle
+from saddle.cli import main
+from saddle.critical.landmarks import names
 
 SPHERICAL, BINARY = "spherical-perceptron", "binary-perceptron"
 COLD = [
@@ -108,3 +117,121 @@ def test_the_root_of_binary_weights_is_frozen() -> None:
     assert (point["internal_entropy"], point.order_parameters["q1"]) == (0.0, 1.0)
     assert point["complexity"] == pytest.approx(unbroken, abs=1e-15)
     assert point.free_entropy == pytest.approx(unbroken, abs=1e-15)
+
+
+def grid(step: float = 0.2, reach: float = 11.0) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and weights of the trapezoid for a standard Gaussian."""
+    z = np.arange(-reach, reach + step / 2, step)
+    return z, step * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+
+
+Z, W = grid()
+
+
+def split_by(kappa: float, q0: float, q1: float) -> tuple[float, float, float]:
+    """The load at which q0 is replica-symmetric, the equation of q1 there, and the complexity."""
+    rest = 1.0 - q0
+    whole = log_ndtr((math.sqrt(q0) * Z - kappa) / math.sqrt(rest))
+    field = np.exp(-((math.sqrt(q0) * Z - kappa) ** 2) / (2 * rest) - whole) / math.sqrt(2 * math.pi * rest)
+    alpha = q0 / rest**2 / float(W @ field**2)
+    x = (math.sqrt(q0) * Z[:, None] + math.sqrt(q1 - q0) * Z - kappa) / math.sqrt(1.0 - q1)
+    part = log_ndtr(x)
+    tilted = np.exp(part - whole[:, None]) * W[:, None] * W
+    inner = float(np.sum(tilted * np.exp(-(x**2) - 2 * part))) / (2 * math.pi * (1.0 - q1))
+    equation = q0 / rest**2 + (q1 - q0) / ((1.0 - q1) * rest) - alpha * inner
+    symmetric = (math.log(rest) + q0 / rest) / 2 + alpha * float(W @ whole)
+    volume = (math.log(1.0 - q1) + (q1 - q0) / rest + q0 / rest - q0 * (q1 - q0) / rest**2) / 2
+    return alpha, equation, symmetric - volume - alpha * float(np.sum(tilted * part))
+
+
+def along(kappa: float, q1: float, q0: float) -> tuple[float, float]:
+    """Load and complexity at a root of overlap q1, whose q0 is near the given one."""
+    root = brentq(lambda q: split_by(kappa, q, q1)[1], 0.9 * q0, min(1.1 * q0, q1 - 1e-6), xtol=1e-15, rtol=1e-14)
+    alpha, _, complexity = split_by(kappa, float(root), q1)
+    return alpha, complexity
+
+
+def test_dynamical_transition_and_condensation_against_a_scan_of_typed_equations() -> None:
+    appear, condense = saddle.thresholds(SPHERICAL, kappa=-2.5, only=["alpha_d", "alpha_K"])
+    p = appear.order_parameters
+    ends, settings = (p["q1"] - 0.02, p["q1"] + 0.02), {"method": "bounded", "options": {"xatol": 1e-8}}
+    lowest = minimize_scalar(lambda q1: along(-2.5, q1, p["q0"])[0], bounds=ends, **settings)
+    assert lowest.fun == pytest.approx(appear.value, abs=appear.error + 2e-11)
+    assert lowest.x == pytest.approx(p["q1"], abs=1e-6)
+    assert appear.error < 1e-9
+    p = condense.order_parameters
+    ends = (p["q1"] - 0.01, p["q1"] + 0.01)
+    q1 = float(brentq(lambda q1: along(-2.5, q1, p["q0"])[1], *ends, xtol=1e-15, rtol=1e-14))
+    assert along(-2.5, q1, p["q0"])[0] == pytest.approx(condense.value, abs=condense.error + 2e-11)
+    assert condense.error < 1e-9
+    assert condense.row()["overlap"] == p["q1"]
+    for load, status in ((appear.value - 1e-3, "no-saddle"), (appear.value + 1e-3, "converged")):
+        assert str(saddle.solve((SPHERICAL, "1rsb"), alpha=load, kappa=-2.5, m=1.0).status) == status
+
+
+def test_the_transition_is_discontinuous_below_a_margin_of_about_minus_two_point_zero_five() -> None:
+    appear, condense = saddle.thresholds(SPHERICAL, kappa=-2.05, only=["alpha_d", "alpha_K"])
+    unstable = float(re.search(r"stable up to alpha = (\d+\.\d+)", appear.message).group(1))  # type: ignore[union-attr]
+    assert appear.value + 1e-5 < condense.value < unstable - 1e-5
+    continuous = saddle.thresholds(SPHERICAL, kappa=-2.04, only=["alpha_d", "alpha_K"])
+    assert continuous[0].value == continuous[1].value
+    point = saddle.solve((SPHERICAL, "rs"), alpha=continuous[0].value, kappa=-2.04)
+    assert abs(point["replicon"]) < 1e-10
+    assert all("Continuous" in row.message for row in continuous)
+
+
+@pytest.mark.parametrize(("model", "kappa", "why"), [(BINARY, 0.0, "frozen"), (SPHERICAL, 0.0, "trivial root")])
+def test_where_states_neither_appear_nor_condense(model: str, kappa: float, why: str) -> None:
+    for row in saddle.thresholds(model, kappa=kappa, only=["alpha_d", "alpha_K"]):
+        assert str(row.status) == "absent"
+        assert why in row.message
+        assert math.isnan(row.value)
+        assert row.row()["overlap"] is None
+
+
+def test_an_instability_next_to_the_capacity_is_not_taken_for_none() -> None:
+    (row,) = saddle.thresholds(SPHERICAL, kappa=-0.001, only=["alpha_d"])
+    assert str(row.status) == "not-converged"
+    assert "too close to the capacity" in row.message
+
+
+def test_thresholds_of_states_are_those_of_continuous_weights_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    default = {model: {name for name, _ in names(replica.zoo.model(model), None, (), None)} for model in (BINARY, SPHERICAL)}
+    assert default[SPHERICAL] - default[BINARY] == {"alpha_d", "alpha_K"}
+    with pytest.raises(replica.InputError, match="no threshold alpha_d"):
+        saddle.thresholds("teacher-student", only=["alpha_d"])
+    assert main(["thresholds", SPHERICAL, "--kappa", "-1", "--only", "alpha_K", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)["rows"]
+    assert row["name"] == "alpha_K"
+    assert row["order_parameters"]["q0"] == row["order_parameters"]["q1"] == row["overlap"]
+
+
+@pytest.mark.full
+def test_thresholds_of_states_of_committees() -> None:
+    relu = replica.zoo.model("tree-committee", activation="relu", weights="spherical")
+    for kappa, continuous in ((0.0, True), (-1.0, False)):
+        appear, condense = saddle.thresholds(relu, kappa=kappa, only=["alpha_d", "alpha_K"])
+        assert appear.converged
+        assert condense.converged
+        assert ("Continuous" in appear.message) == continuous
+        assert (appear.value < condense.value) != continuous
+    even = replica.zoo.model("tree-committee", activation="quadratic", weights="spherical")
+    (row,) = saddle.thresholds(even, kappa=0.0, only=["alpha_d"])
+    assert row.value == pytest.approx(math.pi / 4, abs=row.error)
+    assert row.error < 1e-9
+
+
+@pytest.mark.full
+def test_thresholds_of_states_at_30_digits() -> None:
+    for row in saddle.thresholds(SPHERICAL, kappa=-2.5, only=["alpha_d", "alpha_K"]):
+        with mpmath.workdps(30):
+            q0, q1 = (mpmath.mpf(row.order_parameters[name]) for name in ("q0", "q1"))
+            first, second, _, complexity = at_one(row.value, -2.5, q0, q1, (0.2, 11.0))
+            step = mpmath.mpf("1e-6")
+            sides = [at_one(row.value, -2.5, q0, q1 + s * step, (0.2, 11.0))[1] for s in (1, -1)]
+        assert abs(first) < 1e-12
+        assert abs(second) < 1e-11
+        if row.name == "alpha_K":
+            assert abs(complexity) < 1e-12
+        else:
+            assert abs(sides[0] - sides[1]) / (2 * step) < 1e-5

@@ -28,6 +28,8 @@ DEFINITIONS = {
     "alpha_LE_y_inf": "the same for infinitely many replicas",
     "alpha_U": "load where the line of vanishing complexity around a reference configuration breaks up",
     "alpha_OGP": "smallest load, over all numbers of clones, above which so many solutions miss some mutual overlap",
+    "alpha_d": "dynamical transition: smallest load at which typical solutions lie in states (1RSB at m = 1, q1 > q0)",
+    "alpha_K": "condensation: load at which the complexity of the states of typical solutions vanishes",
     "alpha_first_order": "load where the entropies of the student and of perfect generalisation cross",
     "alpha_spinodal": "load where the branch of students that do not know the teacher ends",
 }

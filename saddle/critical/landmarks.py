@@ -1,9 +1,9 @@
 r"""All thresholds of a model on one axis: where solutions end, and where flat minima open a gap or break up.
 
 At given load and margin the axis is the reference's margin (``kappa_max``, ``kappa_gap``, ``kappa_mono``), at given
-margin alone it is the load (``alpha_c``, ``alpha_LE``, ``alpha_gap`` and those of clusters of replicas; with a teacher,
-where the student finds it).  Each is a row with its own status: one that does not exist (``absent``, with a sentence) or
-could not be computed never hides another.
+margin alone it is the load (``alpha_c``, ``alpha_LE``, ``alpha_gap``, those of clusters of replicas and of states; with a
+teacher, where the student finds it).  Each is a row with its own status: one that does not exist (``absent``, with a
+sentence) or could not be computed never hides another.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from replica.model import Model
 from saddle.critical.breakup import breakup
 from saddle.critical.capacities import capacity, max_margin
 from saddle.critical.cluster_thresholds import number_of_replicas, of_clones, of_replicas
+from saddle.critical.dynamical import NAMES as OF_STATES
+from saddle.critical.dynamical import of_states
 from saddle.critical.flat_thresholds import by_load, by_margin
 from saddle.critical.landmark import Axis, Landmark
 from saddle.critical.learning import transition
@@ -50,8 +52,10 @@ def thresholds(
     ``alpha_gap`` and ``alpha_LE`` at which the latter two reach ``kappa_max`` (Baldassi et al., arXiv 2107.01163);
     ``alpha_LE_y`` and ``alpha_LE_y_inf``, where the local entropy of ``y`` replicas stops rising with their distance;
     ``alpha_U``, where the line of vanishing complexity around a reference breaks up (Baldassi et al., arXiv 1509.05753);
-    and ``alpha_OGP``, the smallest onset of an overlap gap over numbers of clones.  With a teacher:
-    ``alpha_first_order``, ``alpha_spinodal`` and ``alpha_OGP``.
+    and ``alpha_OGP``, the smallest onset of an overlap gap over numbers of clones.  Of the states of typical solutions, by
+    default for continuous weights only (discrete ones are frozen at every load): ``alpha_d``, where they appear, and
+    ``alpha_K``, where they condense (:mod:`saddle.critical.dynamical`).  With a teacher: ``alpha_first_order``,
+    ``alpha_spinodal`` and ``alpha_OGP``.
 
     Parameters
     ----------
@@ -63,7 +67,7 @@ def thresholds(
     y : float or iterable of float
         Numbers of replicas for ``alpha_LE_y``, a row each.
     only : iterable of str, optional
-        Names of the thresholds wanted, in this order; all of them by default.
+        Names of the thresholds wanted, in this order; by default all but those named above.
     tolerance : float
         Largest undamped residual of the saddles.
     progress : callable, optional
@@ -115,7 +119,9 @@ def names(
     known = _BY_MARGIN if alpha is not None else _OF_A_STUDENT if model.teacher else _BY_LOAD
     if replicas and "alpha_LE_y_inf" in known:
         known = (*known, "alpha_LE_y")
-    wanted = tuple(known if only is None else only)
+    states = OF_STATES if "alpha_c" in known else ()
+    default = known if model.weights.discrete else (*known, *states)
+    known, wanted = (*known, *states), tuple(default if only is None else only)
     if wrong := [name for name in wanted if name not in known]:
         missing = " (give y=)" if wrong[0] == "alpha_LE_y" and alpha is None else ""
         raise InputError(f"There is no threshold {wrong[0]} here{missing}; there are {', '.join(known)}.")
@@ -141,6 +147,8 @@ def _plan(axis: Axis, name: str, y: float) -> tuple[Mapping[str, Number], Callab
         return {"clones": None, "overlap": None}, partial(of_clones, axis, name)
     if name in _OF_A_STUDENT:
         return {"overlap": None}, partial(_of_a_student, axis, name)
+    if name in OF_STATES:
+        return {"overlap": None}, partial(of_states, axis, name)
     return {"distance": None}, partial(by_load if axis.alpha is None else by_margin, axis, name)
 
 

@@ -16,15 +16,12 @@ from replica.model import Model
 from saddle.critical.boundaries import Boundary, Place
 from saddle.critical.capacities import capacity
 from saddle.critical.diagrams import Diagram, DiagramRow, diagram_row
-from saddle.lines.following import follow
+from saddle.critical.instability import first_instability
 from saddle.points.results import Status, Threshold
 from saddle.points.setting import Setting
-from saddle.points.solving import DEFAULT_TOLERANCE, solve_point
+from saddle.points.solving import DEFAULT_TOLERANCE
 from saddle.sweeping.journal import Journal, Steps
 
-_SMALL_LOAD, _LARGE_LOAD = 0.02, 0.9999
-_WITHOUT_CAPACITY = 20.0
-"""A load up to which an instability is sought where the load has no end."""
 _AROUND = 0.02
 LINES = ("alpha_c", "alpha_c_1rsb", "alpha_AT")
 
@@ -79,18 +76,8 @@ def _instability(setting: Setting, span: tuple[float, float], tolerance: float) 
     if not setting.kernel.META["pivots"] or not setting.kernel.META["replicons"]:
         return None  # replicas without correlations have no overlap that could split
     for kappa in dict.fromkeys((low, 0.75 * low + 0.25 * high, 0.5 * (low + high), high)):
-        limit = capacity(setting.model, kappa, tolerance=tolerance)
-        assert isinstance(limit, Threshold)
-        largest = limit.value if limit.converged else _WITHOUT_CAPACITY
-        values = setting.resolve({"alpha": _SMALL_LOAD * largest, "kappa": kappa}, tolerance)
-        start = solve_point(setting, values, None, tolerance)
-        if not start.converged or not isinstance(start.observables.get("replicon"), float):
-            continue
-        target = (setting.model, setting.ansatz)
-        branch = follow(start, "alpha", _LARGE_LOAD * largest, target=target, events=["replicon"])
-        for special in branch.special:
-            if special.kind == "replicon":
-                return Boundary.through(setting, special, "kappa", span)
+        if (special := first_instability(setting, kappa, tolerance)) is not None:
+            return Boundary.through(setting, special, "kappa", span)
     return None
 
 

@@ -1,4 +1,4 @@
-r"""Where a branch of saddle points ends in a fold as the load grows: a spinodal.
+r"""Where a branch of saddle points turns in a fold in the load: a spinodal.
 
 The load enters the saddle equations through the conjugates alone, :math:`\hat Q = \alpha A(Q)`, so that along a branch it is
 a function of any coordinate ``s`` that is held instead: unknown are then the other coordinates and :math:`\alpha`, with
@@ -10,7 +10,7 @@ error of the root.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +45,7 @@ class BranchPoint:
 
 @dataclass(frozen=True)
 class Fold:
-    """The end of a branch in the load: the saddle there, and the absolute error of its load."""
+    """Where a branch turns in the load: the saddle there, and the absolute error of its load."""
 
     point: BranchPoint
     error: float
@@ -70,8 +70,12 @@ class LoadBranch:
     """
 
     def __init__(self, problem_at: ProblemAt, held: str, rule: Rule) -> None:
-        self.problem_at, self.rule = problem_at, rule
+        self.problem_at, self.held, self.rule = problem_at, held, rule
         self.at = problem_at(1.0).unknown.index(held)
+
+    def refined(self) -> LoadBranch:
+        """The same with a refined rule."""
+        return LoadBranch(self.problem_at, self.held, self.rule.refined())
 
     def solve(self, s: float, x: Vector, alpha: float, tolerance: float, enough: float = 0.0) -> BranchPoint | None:
         """The saddle whose held coordinate is ``s``, by Newton from ``x`` and a load; None if it is not reached.
@@ -86,7 +90,8 @@ class LoadBranch:
             state = problem.state(x, self.rule)
             if state is None or not math.isfinite(state.residual):
                 return None
-            relative, matrix = state.relative, state.jacobian.copy()
+            relative, matrix, sizes = state.relative, state.jacobian.copy(), np.ones(len(x))
+            sizes[self.at] = max(1.0, alpha)
             held = matrix[:, self.at].copy()
             matrix[:, self.at] = problem.load_derivative(state, self.rule)  # the load takes the place of what is held
             try:
@@ -102,7 +107,7 @@ class LoadBranch:
             best = (size, BranchPoint(alpha, slope, along, state, noise))
             if size <= enough:
                 return best[1]
-            longest = float(np.max(np.abs(step)))
+            longest = float(np.max(np.abs(step) / sizes))  # that of the load counts relative to a large one
             if not math.isfinite(longest):
                 return None
             step *= min(1.0, 1.0 / longest) if longest > 0.0 else 1.0
@@ -111,23 +116,34 @@ class LoadBranch:
             x += step
         return None
 
-    def fold(self, start: State, alpha: float, tolerance: float) -> BranchPoint | None:
-        """The first maximum of the load along the branch from a solved saddle; None if it rises to the end."""
-        s = float(start.coordinates[self.at])
-        here = self.solve(s, start.coordinates, alpha, tolerance)
-        step, count = _STEP, 0
-        while here is not None and here.slope > 0.0 and s < _FARTHEST and step > _SHORTEST and count < _MOST_STEPS:
-            there = self.solve(s + step, *here.ahead(step), tolerance, _ON_THE_WAY)
-            count += 1
-            if there is None or abs(there.alpha - here.alpha - step * here.slope) > 0.2 * here.alpha:
+    def points(
+        self, here: BranchPoint, tolerance: float, enough: float = 0.0, direction: float = 1.0
+    ) -> Iterator[BranchPoint]:
+        """Saddles further and further along the branch, in steps that shrink where it is lost, and to where it ends."""
+        s, step = float(here.state.coordinates[self.at]), _STEP
+        for _ in range(_MOST_STEPS):
+            if abs(s) >= _FARTHEST or step <= _SHORTEST:
+                return
+            ahead = direction * step
+            there = self.solve(s + ahead, *here.ahead(ahead), tolerance, enough)
+            if there is None or abs(there.alpha - here.alpha - ahead * here.slope) > 0.2 * here.alpha:
                 step /= 2
                 continue
+            yield there
+            s, here, step = s + ahead, there, min(1.5 * step, _LONGEST)
+
+    def fold(self, start: State, alpha: float, tolerance: float) -> BranchPoint | None:
+        """The first maximum of the load along the branch from a solved saddle; None if it rises to the end."""
+        here = self.solve(float(start.coordinates[self.at]), start.coordinates, alpha, tolerance)
+        if here is None or not here.slope > 0.0:
+            return None
+        for there in self.points(here, tolerance, _ON_THE_WAY):
             if there.slope <= 0.0:
-                return self._root(here, there, tolerance)
-            s, here, step = s + step, there, min(1.5 * step, _LONGEST)
+                return self.turn(here, there, tolerance)
+            here = there
         return None
 
-    def _root(self, low: BranchPoint, high: BranchPoint, tolerance: float) -> BranchPoint | None:
+    def turn(self, low: BranchPoint, high: BranchPoint, tolerance: float) -> BranchPoint | None:
         """Where the derivative of the load vanishes between two saddles."""
         from scipy.optimize import brentq
 
@@ -149,17 +165,20 @@ class LoadBranch:
 
 
 def fold_in_load(problem_at: ProblemAt, held: str, start: State, alpha: float, rule: Rule, tolerance: float) -> Fold | None:
-    """Return the fold in which the branch of a solved saddle ends as the load grows, None if it has none.
+    """Return the fold in which the branch of a solved saddle ends as the load grows, None if it has none."""
+    branch = LoadBranch(problem_at, held, rule)
+    point = branch.fold(start, alpha, tolerance)
+    return None if point is None else judged(branch, point, tolerance)
+
+
+def judged(branch: LoadBranch, point: BranchPoint, tolerance: float) -> Fold | None:
+    """Return the fold at a saddle of a branch in which the load is stationary, None if the refined rule loses it.
 
     The error covers the residual and rounding, the slope that is left, and the difference to a refined rule at the
     same coordinate.
     """
-    branch = LoadBranch(problem_at, held, rule)
-    point = branch.fold(start, alpha, tolerance)
-    if point is None:
-        return None
     s = float(point.state.coordinates[branch.at])
-    refined = LoadBranch(problem_at, held, rule.refined()).solve(s, point.state.coordinates, point.alpha, tolerance)
+    refined = branch.refined().solve(s, point.state.coordinates, point.alpha, tolerance)
     if refined is None:
         return None
     quadrature = abs(refined.alpha - point.alpha)

@@ -11,12 +11,13 @@ sign, at its extremum.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from replica.ansatz import conjugate
 from saddle.points.problem import Problem, Vector
 from saddle.points.results import SaddlePoint
 
@@ -47,21 +48,29 @@ def state_roots(
     """
     if not symmetric.converged or len(inner) != 1:
         return None
-    at, excess = _equation(problem, _coordinates(setting, problem, symmetric, inner[0]), inner[0], rule)
+    at, excess = _equation(problem, split_coordinates(setting, problem, symmetric, inner[0]), inner[0], rule)
     known = [(float(s), excess(float(s))) for s in _GRID]
     known = [(s, value) for s, value in known if math.isfinite(value)]
     return [at(s) for s in sorted(_roots(excess, known), reverse=True)]
 
 
-def _coordinates(setting: Setting, problem: Problem, symmetric: SaddlePoint, inner: str) -> Vector:
+def split_coordinates(setting: Setting, problem: Problem, symmetric: SaddlePoint, inner: str) -> Vector:
     """The replica-symmetric saddle as coordinates, with a state's overlap halfway to the norm."""
-    names = setting.ansatz.names()
-    unbroken = {names[key]: name for key, name in symmetric.target[1].names().items()} if symmetric.target else {}
-    known: Mapping[str, float] = symmetric.order_parameters
-    overlaps = {name: known[unbroken.get(name, name)] for name in problem.active if name != inner}
-    norm, outer = overlaps.get(problem.shape.norm_of.get(inner, ""), 1.0), symmetric.observables["overlap"]
-    assert isinstance(outer, float)
-    return problem.to_coordinates({**overlaps, inner: 0.5 * (outer + norm)})
+    overlaps = {name: collapsed(setting, symmetric)[name] for name in problem.active}
+    norm = overlaps.get(problem.shape.norm_of.get(inner, ""), 1.0)
+    return problem.to_coordinates({**overlaps, inner: 0.5 * (overlaps[inner] + norm)})
+
+
+def collapsed(setting: Setting, symmetric: SaddlePoint) -> dict[str, float]:
+    """The replica-symmetric saddle as order parameters of the broken ansatz, without its multiplicity."""
+    assert symmetric.target is not None
+    broken, unbroken = setting.ansatz, symmetric.target[1]
+    names, known = {**unbroken.names(), **unbroken.zero_names()}, symmetric.order_parameters
+    found: dict[str, float] = {}
+    for key, name in {**broken.names(), **broken.zero_names()}.items():
+        there = names[key] if key in names else names[(unbroken.tree.name, *key[1:])]
+        found |= {name: known[there], conjugate(name): known[conjugate(there)]}
+    return found
 
 
 def _equation(
