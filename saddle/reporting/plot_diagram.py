@@ -21,7 +21,7 @@ _MARKS = {"alpha_LE": r"\alpha_{\rm LE}", "alpha_gap": r"\alpha_{\rm gap}", "alp
 _VISIBLE = 2e-3
 """Error relative to the height of the picture from which a band can be seen."""
 _NEAR_THE_EDGE, _MARGIN = 0.85, 0.16
-"""Shares of the width: from where on names end at their points, and how far the names of regions stay from the sides."""
+"""Shares of the width: from where on names end at their points (and stand higher), and how far those of regions stay off."""
 _ROOM = 0.06
 """Share of the height that a region needs to hold its name; that of a lower one stands beside it."""
 _LEADER = {"arrowstyle": "-", "linewidth": 0.5, "color": "0.4"}
@@ -68,16 +68,17 @@ def _capacities(diagram: Diagram, loads: tuple[float, float], margins: tuple[flo
 def _mark(ax: Axes, alpha: np.ndarray, marks: dict[str, tuple[float, float]]) -> None:
     """The ends of the lines with their names one above the other, since the ends may lie close to each other."""
     inside = [name for name, (load, _) in marks.items() if alpha[0] <= load <= alpha[-1]]
+    edge = alpha[0] + _NEAR_THE_EDGE * (alpha[-1] - alpha[0])
+    lift = 44 if any(marks[name][0] > edge for name in inside) else 24
     for k, name in enumerate(sorted(inside, key=lambda name: marks[name][0], reverse=True)):
         load, height = marks[name]
         ax.plot(load, height, "o", color="black", markersize=4, zorder=4)
-        share = (load - alpha[0]) / (alpha[-1] - alpha[0]) if alpha[-1] > alpha[0] else 0.5
         ax.annotate(
             f"${_MARKS[name]}$ = {load:.4g}",
             (load, height),
-            (0, 24 + 16 * k),
+            (0, lift + 16 * k),
             textcoords="offset points",
-            ha="right" if share > _NEAR_THE_EDGE else "center" if k else "left",
+            ha="right" if load > edge else "center" if k else "left",
             fontsize="small",
             arrowprops=_LEADER,
         )
@@ -132,6 +133,4 @@ def _regions(ax: Axes, alpha: np.ndarray, kappa: float, top: float, lines: dict[
             ax.text(at, middle, label, ha="center", va="center", fontsize="small")
         elif height[tallest] > _VISIBLE * (top - kappa):
             place = (float(alpha[tallest]), float(low[tallest] + high[tallest]) / 2)
-            ax.annotate(
-                label, place, (-36, 14), textcoords="offset points", ha="right", fontsize="small", arrowprops=_LEADER
-            )
+            ax.annotate(label, place, (-60, 5), textcoords="offset points", ha="right", fontsize="small", arrowprops=_LEADER)
