@@ -2,15 +2,18 @@ r"""Phase diagrams; that of flat minima: which reference margins have flat, conn
 
 Two lines divide the margins below ``kappa_max``: ``kappa_mono`` and, below it, ``kappa_gap``.  Each is a curve of double
 zeros of the profile, continued in the load from the point where it meets ``kappa_max`` (``alpha_LE``, ``alpha_gap``):
-the next point is predicted by the secant through the last two and corrected by Newton's method, the step halved where
-that fails.  The loads asked for say where a line is reported, not where it is.
+the next node is predicted by the secant through the last two and corrected by Newton's method, the step halved where
+that fails.  The nodes know nothing of the loads asked for, which say where a line is reported, not where it is: a reported
+point is predicted between two nodes, so that it is the same to the last bit whichever others are asked for, and in whichever
+process.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from replica.errors import InputError
@@ -150,15 +153,10 @@ def flat_minima_diagram(
     """
     setting = Setting.of((model, "franz-parisi"))
     loads = numbers("alpha", alpha)
-    ends = {p.name: p for p in thresholds(model, kappa=kappa, only=_ENDS, tolerance=tolerance) if isinstance(p, Landmark)}
-    lines = {
-        name: Line(setting, quantity, kappa, tolerance).at_loads(loads, ends[end])
-        for name, (quantity, end) in LINES.items()
-    }
+    ends, lines = _lines(setting, kappa, tolerance)
     steps = Steps(journal, progress)
     for load in loads:
-        at = {name: line[load] for name, line in lines.items()}
-        steps.at({"alpha": load}, _row, setting, load, kappa, at, tolerance)
+        steps.at({"alpha": load}, _row, setting, load, kappa, lines, tolerance)
     return Diagram(tuple(steps.points), tuple(_mark(point, kappa) for point in ends.values()))
 
 
@@ -173,35 +171,50 @@ def _mark(end: Landmark, kappa: float) -> dict[str, object]:
     }
 
 
+Node = tuple[float, Touch]
 Reported = Touch | str | None
 """A point of a line; None where the line does not exist, a sentence where it was not found."""
 
 
 @dataclass
 class Line:
-    """One line of double zeros in the (load, reference margin) plane."""
+    """One line of double zeros in the (load, reference margin) plane, in nodes from its end to smaller loads.
+
+    The nodes lie where the continuation needs them, whatever loads are asked for, and are added as far down as one was asked
+    for: a reported point is predicted between the two around it, and does not depend on any other.
+    """
 
     setting: Setting
     quantity: Quantity
     kappa: float
     tolerance: float
+    end: Landmark
+    nodes: list[Node] = field(default_factory=list)
+    step: float = _FIRST_STEP
+    lost: bool = False
 
-    def at_loads(self, loads: Sequence[float], end: Landmark) -> dict[float, Reported]:
-        """The line at every load: continued from its end to smaller loads, absent above."""
-        found: dict[float, Reported] = dict.fromkeys(loads)
-        below = sorted({load for load in loads if not load >= end.value}, reverse=True)
-        if end.converged:
-            known = [(end.value, self._end(end))]
-        elif end.status is Status.ABSENT:
-            return found
-        else:
-            known = []
-        for load in below:
-            try:
-                found[load] = self._reach(load, known) if known else self._afresh(load, known)
-            except NotFound as reason:
-                found[load] = f"not converged at this load: {reason}"
-        return {load: as_margin(self.setting, at, self.kappa) if isinstance(at, Touch) else at for load, at in found.items()}
+    def at(self, load: float) -> Reported:
+        """The line at a load; None above its end, a sentence where it was not found."""
+        if self.end.status is Status.ABSENT or load >= self.end.value:
+            return None
+        try:
+            return as_margin(self.setting, self._touch(load), self.kappa)
+        except NotFound as reason:
+            return f"not converged at this load: {reason}"
+
+    def _touch(self, load: float) -> Touch:
+        """Between two nodes, where there are some; otherwise afresh."""
+        if self.end.converged and not self.nodes:
+            self.nodes.append((self.end.value, self._end(self.end)))
+        while self.nodes and self.nodes[-1][0] > load and not self.lost:
+            self._extend()
+        below = next((i for i, (at, _) in enumerate(self.nodes) if at <= load), None)
+        if below is None:
+            return self._afresh(load)
+        try:
+            return self._correct(load, self.nodes[below - 1], self.nodes[below], touch_near)
+        except NotFound:
+            return self._afresh(load)
 
     def _end(self, end: Landmark) -> Touch:
         margin = float(end.observables["reference_kappa"])  # type: ignore[arg-type]
@@ -210,33 +223,37 @@ class Line:
         excess = log_excess(self.setting, margin, self.kappa)
         return Touch(excess, 0.0, distance, seed.point(excess, distance))
 
-    def _reach(self, load: float, known: list[tuple[float, Touch]]) -> Touch:
-        """Continue from the last known point to a load, in steps that shrink where the corrector fails."""
-        step = _LONGEST_STEP if len(known) > 1 else _FIRST_STEP
-        while known[-1][0] > load:
-            there = max(load, known[-1][0] - step)
+    def _extend(self) -> None:
+        """Add a node below the last, in steps that shrink where the corrector fails; where it goes on failing, afresh."""
+        last, before = self.nodes[-1], self.nodes[-2:][0]
+        while self.step >= _SHORTEST_STEP:
+            there = max(last[0] - self.step, 0.5 * last[0])
             try:
-                known.append((there, self._correct(there, known, checked=there == load)))
-                step = min(1.5 * step, _LONGEST_STEP)
+                self.nodes.append((there, self._correct(there, before, last, polish)))
+                self.step = min(1.5 * self.step, _LONGEST_STEP)
+                return
             except NotFound:
-                step = 0.5 * (known[-1][0] - there)
-                if step < _SHORTEST_STEP:
-                    return self._afresh(load, known)
-        return known[-1][1]
+                self.step *= 0.5
+        self.step = _FIRST_STEP
+        there = max(last[0] - self.step, 0.5 * last[0])
+        try:
+            self.nodes.append((there, self._afresh(there)))
+        except NotFound:
+            self.lost = True
 
-    def _correct(self, load: float, known: list[tuple[float, Touch]], checked: bool) -> Touch:
-        """The point of the line at a load, from a prediction; where it is reported, no other valley may lie lower."""
-        before = known[-1][1]
-        land = replace(margin_landscape(self.setting, load, self.kappa, self.tolerance), seed=before.point)
-        parameter, distance = before.parameter, before.distance
-        if len(known) > 1:
-            (first, touch), (second, _) = known[-2:]
-            share = (load - second) / (second - first)
-            parameter += share * (before.parameter - touch.parameter)
-            distance *= (before.distance / touch.distance) ** share
-        return (touch_near if checked else polish)(land, self.quantity, parameter, distance)
+    def _correct(self, load: float, first: Node, second: Node, corrector: Callable[..., Touch]) -> Touch:
+        """The point of the line at a load, predicted from two others (or one).
 
-    def _afresh(self, load: float, known: list[tuple[float, Touch]]) -> Touch:
+        Where it is reported, the corrector is one that lets no other valley lie lower.
+        """
+        nearest = min(second, first, key=lambda node: abs(node[0] - load))[1]
+        land = replace(margin_landscape(self.setting, load, self.kappa, self.tolerance), seed=nearest.point)
+        touch, other = first[1], second[1]
+        share = (load - first[0]) / (second[0] - first[0]) if second[0] != first[0] else 0.0
+        parameter = touch.parameter + share * (other.parameter - touch.parameter)
+        return corrector(land, self.quantity, parameter, touch.distance * (other.distance / touch.distance) ** share)
+
+    def _afresh(self, load: float) -> Touch:
         """Without a neighbour: sought from the maximal margin downwards."""
         from saddle.critical.capacities import maximal_margin
 
@@ -246,14 +263,23 @@ class Line:
         except NoTouch as reason:
             raise NotFound(f"the line was lost: {reason}") from reason
         excess = log_excess(self.setting, touch.parameter, self.kappa)
-        known.append((load, Touch(excess, touch.error * math.exp(-excess), touch.distance, touch.point)))
-        return known[-1][1]
+        return Touch(excess, touch.error * math.exp(-excess), touch.distance, touch.point)
 
 
-def _row(setting: Setting, load: float, kappa: float, at: dict[str, Reported], tolerance: float) -> DiagramRow:
+@lru_cache(maxsize=4)
+def _lines(setting: Setting, kappa: float, tolerance: float) -> tuple[dict[str, Landmark], dict[str, Line]]:
+    """The ends of the lines and the lines, kept for the next loads that are asked for."""
+    found = thresholds(setting.model, kappa=kappa, only=_ENDS, tolerance=tolerance)
+    ends = {point.name: point for point in found if isinstance(point, Landmark)}
+    lines = {name: Line(setting, quantity, kappa, tolerance, ends[end]) for name, (quantity, end) in LINES.items()}
+    return ends, lines
+
+
+def _row(setting: Setting, load: float, kappa: float, drawn: dict[str, Line], tolerance: float) -> DiagramRow:
     largest = max_margin(setting.model, load, tolerance=tolerance)
     assert isinstance(largest, Threshold)
     lines = {"kappa_max": largest.value, "kappa_max_error": largest.error}
+    at = {name: line.at(load) for name, line in drawn.items()}
     failed = [] if largest.status.is_answer else [f"kappa_max: {largest.message}"]
     for name, touch in at.items():
         found = touch if isinstance(touch, Touch) else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from replica.model import Model
@@ -52,9 +53,7 @@ def margin_diagram(
         ``curves`` holds the point in which the line of de Almeida-Thouless meets the capacity.
     """
     setting = Setting.of((model, "rs"))
-    span = (min(kappa), max(kappa))
-    boundary = _instability(setting, span, tolerance)
-    end = _end(setting, boundary, tolerance)
+    boundary, end = _lines(setting, (min(kappa), max(kappa)), tolerance)
     steps = Steps(journal, progress)
     for margin in kappa:
         steps.at({"kappa": margin}, _row, setting, margin, boundary, end, tolerance)
@@ -68,6 +67,15 @@ def _capacities(setting: Setting, kappa: float, tolerance: float) -> dict[str, T
         assert isinstance(point, Threshold)
         found[name] = point
     return found
+
+
+@lru_cache(maxsize=4)
+def _lines(
+    setting: Setting, span: tuple[float, float], tolerance: float
+) -> tuple[Boundary | None, dict[str, object] | None]:
+    """The line of vanishing replicon and where it ends, kept for where a diagram goes on."""
+    boundary = _instability(setting, span, tolerance)
+    return boundary, _end(setting, boundary, tolerance)
 
 
 def _instability(setting: Setting, span: tuple[float, float], tolerance: float) -> Boundary | None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from replica.errors import InputError
@@ -78,7 +79,7 @@ def teacher_diagram(
     values = [float(v) for v in (beta if beta is not None else DEFAULT_MARGINS if kappa is None else kappa)]
     if bad := [v for v in values if not math.isfinite(v)]:
         raise InputError(f"{name} = {bad[0]} must be a finite number.")
-    lines = _Lines.of(setting, name, values, tolerance)
+    lines = _lines(setting, name, tuple(values), tolerance)
     steps = Steps(journal, progress)
     for value in values:
         steps.at({name: value}, lines.row, value, tolerance)
@@ -159,6 +160,12 @@ class _Lines:
         if not self._exists(value):
             return "No transition: beyond the critical point student and teacher are one phase."
         return "The teacher is surrounded by solutions: both phases end in a spinodal."
+
+
+@lru_cache(maxsize=4)
+def _lines(setting: Setting, name: str, values: tuple[float, ...], tolerance: float) -> _Lines:
+    """All lines, kept for where a diagram goes on."""
+    return _Lines.of(setting, name, values, tolerance)
 
 
 def _branch(setting: Setting, name: str, value: float, tolerance: float, upto: float = _LOADS[1]) -> Branch:
