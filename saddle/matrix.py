@@ -94,12 +94,6 @@ _ALONE = (
     "by symmetry clusters have no overlap, so that the average over them is annealed; infinitely many replicas would then "
     "all sit at the one best centre, and no typical cluster is described"
 )
-_TEACHER = (
-    "the label of the teacher multiplies the logarithm of a cluster, a form whose limit is not taken; a large finite y "
-    "differs from it like 1/y"
-)
-_NORM = "the norm of a replica would have a limit of its own, which is not taken; a large finite y differs from it like 1/y"
-
 _APART = "the norm of the weights is not fixed, so that clones are set at a distance, and no gap in it is searched for yet"
 _OPEN = "derivation, explicit replicas and gradient are held; that the solver reaches its saddle is not held yet"
 
@@ -112,10 +106,6 @@ _EXCEPTIONS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("symmetric-binary-perceptron", "local-entropy-reference, y = inf"): (NO, _ALONE),
     ("u-function-perceptron", "local-entropy, y = inf"): (NO, _ALONE),
     ("u-function-perceptron", "local-entropy-reference, y = inf"): (NO, _ALONE),
-    ("teacher-student", "local-entropy, y = inf"): (NO, _TEACHER),
-    ("teacher-student", "local-entropy-reference, y = inf"): (NO, _TEACHER),
-    (OWN, "local-entropy, y = inf"): (NO, _NORM),
-    (OWN, "local-entropy-reference, y = inf"): (NO, _NORM),
     **{(row.name, "1rsb, beta"): (DERIVED, _OPEN) for row in ROWS},
     ("teacher-student", "franz-parisi, beta"): (DERIVED, _OPEN),
     (OWN, "franz-parisi, beta"): (DERIVED, _OPEN),

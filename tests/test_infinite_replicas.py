@@ -171,7 +171,6 @@ def test_rows_name_infinity_and_have_no_free_entropy() -> None:
     [
         ("symmetric-binary-perceptron", "local-entropy", "it has none"),
         ("spherical-perceptron", "local-entropy-reference", "centre of its replicas"),
-        ("teacher-student", "local-entropy", "has another form"),
         ("binary-perceptron", "rs", "no single multiplicity"),
     ],
 )

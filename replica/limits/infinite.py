@@ -7,6 +7,11 @@ As :math:`y \to \infty` the two coalesce, and so do their conjugates:
 
 The variances of the cluster's Gaussian variables are then of order :math:`1/y`, so that each average over ``y`` replicas
 becomes a maximum (:mod:`replica.limits.maximum`) and the free entropy a series :math:`\Phi = y \phi + \Sigma + O(1/y)`.
+The overlap of a replica with a teacher and the norm of a replica stay apart from these and need no shift of their own.
+
+Where norms are free, a distance is imposed: half the sum of two norms less their overlap, ``D``.  A reference without a
+constraint then has a norm :math:`Q_r` that all ``y`` replicas depend on, so that its conjugate grows like ``y``; what the
+free entropy makes of :math:`Q_r` is linear, and fixes it at :math:`-y \hat S` for the imposed overlap ``S``.
 Both terms are taken here from the free entropy at symbolic ``y``: the leading one is extremised, the next one is what it
 is at that saddle, because the first-order change of the order parameters does not contribute.  Since :math:`\phi` is
 :math:`d\Phi/dy` and :math:`\Sigma` is :math:`\Phi - y\,d\Phi/dy` in the limit, they are the local entropy and the
@@ -15,26 +20,27 @@ complexity.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import sympy as sp
 
 from replica import zoo
-from replica.ansatz import Ansatz, Leaf, Node, conjugate, multiplicity
-from replica.derivation import Derivation
+from replica.ansatz import SELF, Ansatz, Leaf, Node, conjugate, multiplicity
+from replica.derivation import Derivation, Side
 from replica.errors import UnsupportedAnsatz
-from replica.expr import Average, SiteSum, Step, canonical
+from replica.expr import SPECIAL, Average, Log2Cosh, SiteSum, Step, canonical, with_arguments
 from replica.free_entropy import FreeEntropy
 from replica.limits.limit import per_replica
-from replica.limits.maximum import AtMaximum, Maximum, ScaledAverage, is_concave
+from replica.limits.maximum import AtMaximum, Maximum, ScaledAverage
 from replica.model import Model
 from replica.parts.adaptation import adapt
-from replica.passes import is_even
+from replica.passes import is_even, merge
 
 EPSILON = sp.Symbol("epsilon", positive=True)
 """One over the multiplicity."""
+DISTANCE = sp.Symbol("D")
+"""Half the squared distance that is imposed where norms are free."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,12 @@ class InfiniteLimit:
         What went to infinity.
     shifts : mapping
         Name of an overlap or conjugate -> (what it tends to, symbol of its distance from that in units of 1/y).
+    relations : mapping
+        Name of an imposed overlap -> what it is at an imposed distance, where norms are free.
+    growing : mapping
+        Name of a conjugate that grows with the multiplicity -> what it is, divided by that.
+    readings : mapping
+        Name of an order parameter that the leading term does not depend on any more -> what it is at the saddle.
     interaction, entropic, energetic : Series
         The terms of both orders; the third times the load.
     unknowns, imposed : tuple of str
@@ -65,6 +77,9 @@ class InfiniteLimit:
     ansatz: Ansatz
     multiplicity: str
     shifts: dict[str, tuple[str, str]]
+    relations: dict[str, sp.Expr]
+    growing: dict[str, sp.Expr]
+    readings: dict[str, sp.Expr]
     interaction: Series
     entropic: Series
     energetic: Series
@@ -142,11 +157,6 @@ class _Pass:
 
     def __init__(self, derivation: Derivation) -> None:
         self.derivation, self.ansatz = derivation, derivation.ansatz
-        if derivation.free_norms:
-            raise UnsupportedAnsatz(
-                f"The norm of {derivation.model.weights.name} weights is not fixed: the limit of infinitely many replicas "
-                "is not taken; ask for a finite y."
-            )
         if len(self.ansatz.multiplicities) != 1:
             raise UnsupportedAnsatz(f"The ansatz {self.ansatz.name} keeps no single multiplicity that could go to infinity.")
         self.y = sp.Symbol(self.ansatz.multiplicities[0])
@@ -159,6 +169,28 @@ class _Pass:
         self.substitution = {
             sp.Symbol(name): sp.Symbol(limit) + _sign(name) * EPSILON * sp.Symbol(shift)
             for name, (limit, shift) in self.shifts.items()
+        }
+        self.relations = self._relations()
+        self.growing = self._growing()
+
+    def _relations(self) -> dict[str, sp.Expr]:
+        """The imposed overlaps at an imposed distance, where norms are free."""
+        if not self.derivation.free_norms:
+            return {}
+        keys = {name: key for key, name in self.ansatz.names().items() if name in self.ansatz.imposed}
+        norms = {name: [sp.Symbol(str(self.ansatz.norm(s))) for s in key[1:]] for name, key in keys.items()}
+        return {name: sp.Add(*both) / 2 - DISTANCE for name, both in norms.items()}
+
+    def _growing(self) -> dict[str, sp.Symbol]:
+        """The norms of single replicas without a constraint, and symbols for what their conjugates are over ``y``."""
+        free = self.ansatz.free_species()
+        names = [name for (node, s, _), name in self.ansatz.names().items() if node == SELF and s in free]
+        return {name: sp.Symbol(f"{conjugate(name)}_rate") for name in names}
+
+    def _fixed(self, interaction: sp.Expr) -> dict[sp.Symbol, sp.Expr]:
+        """What fixes the conjugates that grow: the interaction is linear in the norms that they belong to."""
+        return {
+            rate: sp.solve(sp.diff(interaction, sp.Symbol(name)), rate)[0] for name, rate in self.growing.items()
         }
 
     def _coalescing(self) -> dict[str, tuple[str, str]]:
@@ -193,7 +225,9 @@ class _Pass:
 
     def at_shifts(self, expr: sp.Expr) -> sp.Expr:
         """The expression in terms of the shifts and of epsilon."""
-        return expr.subs(self.substitution).subs(self.y, 1 / EPSILON)
+        grown = {sp.Symbol(conjugate(name)): rate / EPSILON for name, rate in self.growing.items()}
+        placed = {sp.Symbol(name): value for name, value in self.relations.items()}
+        return expr.subs({**self.substitution, **grown}).subs(placed).subs(self.y, 1 / EPSILON)
 
     def polynomial(self, term: sp.Expr) -> Series:
         """The orders of a closed form: what a determinant or an interaction leaves."""
@@ -203,12 +237,24 @@ class _Pass:
         scaled = sp.Add(*(_scaled(part) for part in sp.Add.make_args(sp.expand(expr, log=False))))
         return Series(scaled.subs(EPSILON, 0), sp.diff(scaled, EPSILON).subs(EPSILON, 0))
 
-    def averaged(self, log: sp.Expr, expand: Callable[[sp.Expr], sp.Expr]) -> Series:
+    def averaged(self, side: Side) -> Series:
         """The orders of the logarithm of a replicated average."""
-        scaled, correction = self._maximised(canonical(self.at_shifts(expand(log))), None)
+        log = merge(canonical(side.log), side.nested.fields.definitions)
+        log = self._plain(self.derivation.definitions().expand(log))
+        scaled, correction = self._maximised(canonical(self.at_shifts(log)), None)
         return Series(
             canonical(scaled.subs(EPSILON, 0)),
             canonical(sp.diff(scaled, EPSILON).subs(EPSILON, 0) + correction.subs(EPSILON, 0)),
+        )
+
+    def _plain(self, expr: sp.Expr) -> sp.Expr:
+        """The expression with sums of variances in one term each, and roots taken of factors."""
+        positive = {sp.Symbol(name): sp.Dummy(name, positive=True) for name in self.shifts if not name.endswith("hat")}
+        back = {dummy: symbol for symbol, dummy in positive.items()}
+        expr = expr.replace(lambda e: isinstance(e, Average), lambda e: Average(e.body, e.variable, sp.cancel(e.variance)))
+        return expr.replace(
+            lambda e: isinstance(e, SPECIAL),
+            lambda e: with_arguments(e, lambda a: sp.factor(a.subs(positive)).subs(back)),
         )
 
     def _maximised(self, expr: sp.Expr, outer: sp.Symbol | None) -> tuple[sp.Expr, sp.Expr]:
@@ -216,15 +262,20 @@ class _Pass:
         if isinstance(expr, Average) and outer is None:
             scaled, correction = self._maximised(expr.body, expr.variable)
             z, v = expr.variable, expr.variance
-            if all(is_concave(m.body, m.variable) and not m.site for m in scaled.atoms(Maximum)):
-                return ScaledAverage(scaled, z, v), ScaledAverage(correction, z, v)
-            self._check_even(scaled, z)
-            # the half line where the maximiser does not jump
-            return 2 * ScaledAverage(Step(z) * scaled, z, v), 2 * ScaledAverage(Step(z) * correction, z, v)
+            if all(_jumps_at_origin(m, z) for m in scaled.atoms(Maximum)):
+                # the half line where the maximiser does not jump
+                return 2 * ScaledAverage(Step(z) * scaled, z, v), 2 * ScaledAverage(Step(z) * correction, z, v)
+            return ScaledAverage(scaled, z, v), ScaledAverage(correction, z, v)
+        if isinstance(expr, SiteSum) and outer is None:
+            # the weight of a teacher: both of its signs are alike
+            values = expr.values[-1:] if is_even(expr.body, {expr.variable}) else expr.values
+            parts = [self._maximised(expr.body.subs(expr.variable, value), None) for value in values]
+            copies = sp.Integer(len(expr.values)) / len(values)
+            return copies * sp.Add(*(s for s, _ in parts)), copies * sp.Add(*(c for _, c in parts))
         if isinstance(expr, sp.log):
             return self._laplace(expr.args[0])
         if isinstance(expr, sp.Mul):
-            logs = [factor for factor in expr.args if factor.has(sp.log)]
+            logs = [factor for factor in expr.args if factor.has(sp.log)]  # beside it is what labels a pattern
             rest = expr / sp.Mul(*logs)
             if len(logs) == 1:
                 scaled, correction = self._maximised(logs[0], outer)
@@ -233,15 +284,6 @@ class _Pass:
             f"The limit {self.y} -> infinity of {self.ansatz.name} needs an average over one variable between clusters of "
             "the logarithm of one inside; this free entropy has another form."
         )
-
-    def _check_even(self, scaled: sp.Expr, z: sp.Symbol) -> None:
-        """Refuse a maximum that may jump anywhere but at the origin of the variable between clusters."""
-        for maximum in scaled.atoms(Maximum):
-            if not is_even(maximum.body, {z, *maximum.bound}):
-                raise UnsupportedAnsatz(
-                    f"For {self.y} -> infinity a factor of {self.derivation.model.name} is neither log-concave nor even, so "
-                    "that its maximiser may jump at an unknown place; that limit is not taken."
-                )
 
     def _laplace(self, inner: sp.Expr) -> tuple[sp.Expr, sp.Expr]:
         site: tuple[sp.Basic, ...] = ()
@@ -277,24 +319,26 @@ class _Pass:
 
     def result(self) -> InfiniteLimit:
         """The limit with its unknowns."""
-        derivation, ansatz = self.derivation, self.ansatz
-        discrete, vanishing = derivation.model.weights.discrete, ansatz.vanishing
-        energetic, names = derivation.energetic, derivation.definitions()
-        if discrete:
-            weights = derivation.weights
-            entropic = self.averaged(weights.log, names.expand)
+        derivation, vanishing = self.derivation, self.ansatz.vanishing
+        if derivation.model.weights.discrete:
+            entropic = self.averaged(derivation.weights)
         else:
             entropic = self.polynomial(per_replica(derivation.determinant, vanishing))
+        interaction = self.polynomial(per_replica(derivation.interaction, vanishing))
+        fixed = self._fixed(interaction.leading)
         limit = InfiniteLimit(
             model=derivation.model,
-            ansatz=ansatz,
+            ansatz=self.ansatz,
             multiplicity=str(self.y),
             shifts=self.shifts,
-            interaction=self.polynomial(per_replica(derivation.interaction, vanishing)),
-            entropic=entropic,
-            energetic=self.averaged(energetic.log, names.expand),
+            relations=self.relations,
+            growing={conjugate(name): fixed[rate] for name, rate in self.growing.items()},
+            readings={name: 2 * sp.diff(entropic.leading, rate).subs(fixed) for name, rate in self.growing.items()},
+            interaction=_at(interaction, fixed),
+            entropic=_at(entropic, fixed),
+            energetic=self.averaged(derivation.energetic),
             unknowns=(),
-            imposed=ansatz.imposed,
+            imposed=(str(DISTANCE),) if self.relations else self.ansatz.imposed,
         )
         return _with_unknowns(limit)
 
@@ -304,6 +348,17 @@ def _with_unknowns(limit: InfiniteLimit) -> InfiniteLimit:
     names = [limit.shifts[name][1] if name in limit.shifts else name for name in names]
     free = {symbol.name for symbol in limit.leading.free_symbols}
     return replace(limit, unknowns=tuple(name for name in names if name in free and name not in limit.imposed))
+
+
+def _at(series: Series, fixed: dict[sp.Symbol, sp.Expr]) -> Series:
+    """A term with some symbols at their values."""
+    return Series(sp.expand(series.leading.subs(fixed), func=False), series.next.subs(fixed))
+
+
+def _jumps_at_origin(maximum: Maximum, z: sp.Symbol) -> bool:
+    r"""Whether a maximiser can jump nowhere but at the origin of ``z``: that of one :math:`\ln 2\cosh` that is even."""
+    functions = maximum.body.atoms(*SPECIAL)
+    return {type(f) for f in functions} == {Log2Cosh} and len(functions) == 1 and is_even(maximum.body, {z, *maximum.bound})
 
 
 def _sign(name: str) -> int:

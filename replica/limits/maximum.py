@@ -12,6 +12,7 @@ By Laplace's method, with a variance that is small like the inverse multiplicity
   :math:`dz^* = (f'\,dv + v\,df')/(1 - v f'')`.
 * ``ScaledAverage``: a Gaussian average of a function with a jump or a kink at 0, differentiated in its variance by
   scaling, :math:`\partial_v E f = E[z f'(z)]/(2v)`, which needs one derivative only and keeps what a jump contributes.
+* ``JumpSum``: what the derivative gains where a maximiser jumps, at a place that moves with the parameters.
 
 A maximum may run over the values of a discrete weight ``s`` as well; both are then found together.  For negative ``v`` the
 stationary point that is connected to ``z = 0`` is meant: averages continue analytically there.
@@ -129,7 +130,8 @@ class AtMaximum(_OfMaximum):
 class ScaledAverage(Average):
     r"""A Gaussian average whose derivative in the variance goes by scaling, :math:`\partial_v E f = E[z f'(z)]/(2v)`.
 
-    A factor ``Step(z)`` restricts it to the half line, whose border does not move when ``z`` is scaled.
+    A factor ``Step(z)`` restricts it to the half line, whose border does not move when ``z`` is scaled.  Otherwise what is
+    taken at a maximiser may jump, where two maxima are equally high, and the derivative has a :class:`JumpSum`.
     """
 
     def __new__(cls, body: sp.Expr, z: sp.Symbol, v: sp.Expr, evaluate: bool = True) -> sp.Expr:
@@ -152,7 +154,59 @@ class ScaledAverage(Average):
         result = ScaledAverage(half * sp.diff(rest, s), z, v)
         if (dv := sp.diff(v, s)) != 0:
             result += dv / (2 * v) * ScaledAverage(half * z * sp.diff(rest, z), z, v)
-        return result
+        return result if half != 1 else result + _moved_jumps(body, z, v, s)
+
+
+class JumpSum(sp.Expr):
+    r"""A sum over the jumps ``z_c`` of a maximiser as ``JumpSum(g, z, V, left, right, problem)``: of ``g`` times a density.
+
+    The density is that of ``z`` with variance ``V``; ``left`` and ``right`` are the variables of the maximum on the two
+    sides of a jump, ``problem`` what is maximised.
+    """
+
+    is_commutative = True
+
+    @property
+    def problem(self) -> tuple[sp.Basic, ...]:
+        """What is maximised."""
+        return tuple(self.args[5])
+
+    @property
+    def free_symbols(self) -> set[sp.Symbol]:
+        g, z, variance, left, right, problem = self.args
+        inner = problem.free_symbols - {problem.args[1], *problem.args[3:4]}
+        return (g.free_symbols | inner | variance.free_symbols) - {z, *left, *right}
+
+    @property
+    def is_real(self) -> bool:
+        return True
+
+
+def _moved_jumps(body: sp.Expr, z: sp.Symbol, variance: sp.Expr, s: sp.Symbol) -> sp.Expr:
+    r"""What the jumps of a body add to the derivative of its average.
+
+    With ``F`` the maximum, equal on both sides, and brackets for the jump of what they hold, the place moves by
+    :math:`dz_c/ds = -[\partial_s F]/[\partial_z F]`: the average gains :math:`\rho(z_c) [g] [\partial_s F]/[\partial_z F]`.
+    """
+    problems = {node.problem for node in body.atoms(AtMaximum) if node.site or not is_concave(node.body, node.variable)}
+    found = sp.Integer(0)
+    for f, x, v, *site in problems:
+        slope = sp.diff(f, x)
+        moved = sp.diff(f, s) + sp.diff(v, s) / 2 * slope**2 + sp.diff(variance, s) / (2 * variance) * z * slope
+        if moved == 0:
+            continue
+        bound = [x, *site[:1]]
+        left, right = ([sp.Symbol(f"{b.name}_{side}") for b in bound] for side in ("left", "right"))
+
+        def jump(value: sp.Expr, bound: list[sp.Symbol] = bound, sides: tuple = (left, right)) -> sp.Expr:
+            before, after = (value.xreplace(dict(zip(bound, side, strict=True))) for side in sides)
+            return after - before
+
+        value = body.replace(lambda e: isinstance(e, Maximum), lambda e: e.at_maximiser())
+        value = value.replace(lambda e: isinstance(e, AtMaximum), lambda e: e.value)
+        density = jump(value) * jump(moved) / jump(slope)
+        found += JumpSum(density, z, variance, sp.Tuple(*left), sp.Tuple(*right), sp.Tuple(f, x, v, *site))
+    return found
 
 
 def half_line(average: Average) -> bool:
@@ -215,7 +269,8 @@ def _along(average: Average) -> sp.Expr | None:
         )
 
     function = by_field(f)
-    if function.has(z, x):
+    beside = body.replace(lambda e: isinstance(e, AtMaximum), lambda e: sp.Integer(1))
+    if function.has(z, x) or arguments_of(beside, x):
         return None
     slope = sp.diff(function, u)
     body = body.replace(lambda e: isinstance(e, AtMaximum), lambda e: by_field(e.value))

@@ -24,12 +24,16 @@ def document(limit: InfiniteLimit, latex: bool) -> str:
         for name, (inside, shift) in limit.shifts.items()
         for sign in ((1 if name.endswith("hat") else -1),)
     ]
+    approach += [(page.symbol(name), [value]) for name, value in limit.relations.items()]
+    approach += [
+        (page.symbol(name), [sp.Symbol(limit.multiplicity) * value]) for name, value in limit.growing.items()
+    ]
     orders: list[Row] = [(r"\phi" if latex else "φ", [limit.leading]), (r"\Sigma" if latex else "Σ", [limit.next])]
     parts = [
         page.section(
             "Infinitely many replicas",
             f"As {goes}, replicas of different clusters come to have the overlap of those of one cluster, and so have their "
-            "conjugates:",
+            f"conjugates{_distance(page, limit)}:",
             page.block(approach),
         ),
         page.section(
@@ -43,11 +47,20 @@ def document(limit: InfiniteLimit, latex: bool) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _distance(page: Page, limit: InfiniteLimit) -> str:
+    """What is imposed where norms are free, in words."""
+    if not limit.relations:
+        return ""
+    (imposed,) = limit.imposed
+    return f"; norms are free, and {page.math(imposed)}, half a squared distance, is imposed"
+
+
 def _equations(page: Page, limit: InfiniteLimit, latex: bool) -> str:
     rows: list[Row] = [
         (page.full.line(equation.lhs) if equation.rhs != 0 else "0", [equation.rhs if equation.rhs != 0 else equation.lhs])
         for equation in limit.saddle_equations()
     ]
+    rows += [(page.symbol(name), [value]) for name, value in limit.readings.items()]
     star = r"$z^*$" if latex else "z*"
     sentence = f"phi is stationary; {star} is where the maximum is attained:"
     return page.section("Saddle equations", sentence, page.block(rows, brief=True))

@@ -17,7 +17,8 @@ from saddle.kernels.modes import Modes
 from saddle.kernels.tilts import log_tilt
 
 if TYPE_CHECKING:
-    from saddle.kernels.codegen import KernelWriter, Loop, Scope
+    from saddle.kernels.codegen import KernelWriter
+    from saddle.kernels.scopes import Loop, Scope
 
 _SHARPEST = 1e-15
 """Width in standard deviations below which a kink is a jump in double precision."""

@@ -14,13 +14,11 @@ The printed source is plain Python: it also runs without a compiler.  Everything
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 import sympy as sp
 
 from replica.expr import (
     LOG_OF,
-    Average,
     H,
     Log2Cosh,
     LogH,
@@ -32,7 +30,6 @@ from replica.expr import (
     slope_and_rest,
 )
 from replica.limits.maximum import half_line
-from replica.parity import even_in
 from replica.parts.levels import LogTrace, Moment, Trace
 from replica.parts.losses import loss_tilts
 from replica.parts.pieces import SMOOTH, Pieces
@@ -42,10 +39,12 @@ from saddle.kernels.imaginary import emit_imaginary_node, emit_imaginary_window
 from saddle.kernels.kinks import emit_lightness, kinks_apart
 from saddle.kernels.level_source import call_levels
 from saddle.kernels.maximisers import at_maxima, emit_half_window
+from saddle.kernels.maximising_fields import Problem, at_jumps, emit_listed, emit_listed_node, problem_of
 from saddle.kernels.modes import Modes, Powers, arguments_of, powered
 from saddle.kernels.piecewise import call_pieces
 from saddle.kernels.python_text import text
 from saddle.kernels.scales import unscaled
+from saddle.kernels.scopes import Accumulators, Loop, Scope
 from saddle.kernels.special_calls import call_special
 from saddle.kernels.tilts import log_tilt, outermost_averages, split_tilts, tilts_as_exponentials
 
@@ -58,48 +57,6 @@ _NARROWEST = 0.1
 _SHARPEST = 1e-15
 """Width in standard deviations below which a kink is a jump in double precision."""
 _SPECIAL = (*_GAUSSIAN_TAIL, *_ISING, *_LEVELS, *SMOOTH)
-
-
-@dataclass
-class Loop:
-    """Averages over one variable: their bodies, each with the name of its accumulator; ``half`` over positive values.
-
-    ``powers`` are tilts with symbolic powers, of which the accumulators are relative to the largest value.
-    """
-
-    variable: sp.Symbol
-    variance: sp.Expr
-    half: bool = False
-    powers: Powers = ()
-    averages: dict[Average, sp.Symbol] = field(default_factory=dict)
-
-    @property
-    def even(self) -> bool:
-        """Whether all bodies are even in the variable, with their features in the middle: half the line is enough."""
-        return not self.half and all(even_in(average.body, self.variable) for average in self.averages)
-
-
-@dataclass
-class Accumulators:
-    """Names of averages, those of them that are relative to ``exp(shift)``, and the shift."""
-
-    names: dict[sp.Expr, sp.Symbol]
-    scaled: set[sp.Symbol]
-    shift: sp.Symbol
-
-
-class Scope:
-    """Statements at one loop depth, and which symbols can be used there."""
-
-    def __init__(self, depth: int) -> None:
-        self.depth = depth
-        self.lines: list[str] = []
-        self.known: dict[sp.Expr, sp.Symbol] = {}
-        self.special: dict[sp.Expr, dict[sp.Expr, sp.Symbol]] = {}
-        self.symbols: set[sp.Symbol] = set()
-
-    def add(self, line: str) -> None:
-        self.lines.append("    " * (self.depth + 1) + line)
 
 
 class KernelWriter:
@@ -165,7 +122,7 @@ class KernelWriter:
 
     def _values(self) -> list[sp.Expr]:
         """The names of the outputs, after the statements that compute them."""
-        outputs = at_maxima(self, self.outputs)
+        outputs = at_jumps(self, at_maxima(self, self.outputs))
         found = self._loops(outputs)
         plain = []
         for output in outputs:
@@ -191,12 +148,12 @@ class KernelWriter:
 
     def _loops(self, exprs: Iterable[sp.Expr]) -> Accumulators:
         """Emit the loops that these expressions need; return the accumulator of every outermost average."""
-        loops: dict[tuple[sp.Symbol, sp.Expr, bool, Powers], Loop] = {}
+        loops: dict[tuple[sp.Symbol, sp.Expr, bool, Powers, Problem], Loop] = {}
         for expr in exprs:
             for average in outermost_averages(expr):
                 tilts, _ = split_tilts(average.body)
                 powers = powered(tilts, average.variable) or loss_tilts(tilts, average.variable)
-                key = (average.variable, average.variance, half_line(average), powers)
+                key = (average.variable, average.variance, half_line(average), powers, problem_of(average))
                 loops.setdefault(key, Loop(*key)).averages.setdefault(average, self.fresh("acc"))
         shifts = {tag: loop for loop in loops.values() if (tag := self._emit_loop(loop)) and loop.powers}
         names = {average: name for loop in loops.values() for average, name in loop.averages.items()}
@@ -251,12 +208,14 @@ class KernelWriter:
         z, tag = loop.variable, self.fresh("k").name
         outer = self.scopes[-1]
         bodies = {name: average.body.xreplace({Step(z): sp.Integer(1)}) for average, name in loop.averages.items()}
-        several = not loop.half and any(has_edges(body, z) for body in bodies.values())
+        several = not loop.half and not loop.problem and any(has_edges(body, z) for body in bodies.values())
         even = loop.even and not several
         if imaginary := self.continued and bool(loop.powers):
             even = emit_imaginary_window(self, loop, tag)
         elif loop.half:
             emit_half_window(self, loop, tag)
+        elif loop.problem:
+            emit_listed(self, loop, tag)
         elif several:
             emit_centres(self, loop, tag)
         else:
@@ -269,6 +228,8 @@ class KernelWriter:
             inner.add(f"down_{tag} = C[i_{tag}] - S[i_{tag}]")
             inner.add(f"{text(z)} = sd_{tag} * math.exp((i_{tag} - origin) * quarter_step - down_{tag})")
             stretch = f"{text(z)} * (1.0 + down_{tag})"
+        elif loop.problem:
+            stretch = emit_listed_node(self, loop, tag)
         elif several:
             stretch = emit_node(inner, text(z), tag)
         else:
@@ -348,14 +309,29 @@ class KernelWriter:
         slope, rest = slope_and_rest(argument, variables[0])
         return self.define(slope, "b") * variables[0] + self.define(sp.factor_terms(rest), "a")
 
+    def open_scope(self) -> Scope:
+        """A block inside the present one."""
+        self.scopes.append(Scope(len(self.scopes)))
+        return self.scopes[-1]
+
+    def close_scope(self, head: str) -> None:
+        """The end of a block, whose statements follow its head in the one around it."""
+        inner = self.scopes.pop()
+        self.scopes[-1].add(head)
+        self.scopes[-1].lines.extend(inner.lines)
+
+    def written(self, exprs: Sequence[sp.Expr]) -> list[sp.Expr]:
+        """The names of expressions without averages, after the statements that compute them."""
+        exprs = [tilts_as_exponentials(canonical(e)) for e in exprs]
+        special = self._special(exprs)
+        return self._statements([e.xreplace(special) for e in exprs])
+
     def evaluate(self, exprs: Sequence[sp.Expr], symbol: sp.Symbol, deeper: int) -> tuple[list[str], list[str]]:
         """Lines of a block of its own that compute expressions of one symbol, and their source."""
         inner = Scope(self.scopes[-1].depth + deeper)
         inner.symbols.add(symbol)
         self.scopes.append(inner)
-        exprs = [tilts_as_exponentials(canonical(e)) for e in exprs]
-        special = self._special(exprs)
-        found = self._statements([e.xreplace(special) for e in exprs])
+        found = self.written(exprs)
         self.scopes.pop()
         return inner.lines, [text(e) for e in found]
 

@@ -27,7 +27,8 @@ from saddle.kernels.tilts import log_tilt
 from saddle.kernels.window import NO_VARIANCE
 
 if TYPE_CHECKING:
-    from saddle.kernels.codegen import KernelWriter, Loop, Scope
+    from saddle.kernels.codegen import KernelWriter
+    from saddle.kernels.scopes import Loop, Scope
 
 _MOST_STEPS = 40
 _NARROWEST = 1e-3

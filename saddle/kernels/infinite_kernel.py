@@ -1,8 +1,8 @@
 """The kernel of a limit of infinitely many replicas: values, gradients and Hessians of its three terms.
 
 Each function writes, in this order: the leading order, the next order, the gradient of the leading order in all variables
-(unknowns and imposed overlaps), its Hessian (upper triangle, row by row), and its derivatives in the constraint's
-parameters.
+(unknowns and imposed overlaps), its Hessian (upper triangle, row by row), its derivatives in the constraint's
+parameters, and its part of the order parameters that are read off at the saddle.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ def infinite_kernel_source(model: Model, ansatz: Ansatz) -> str:
         "unknowns": list(limit.unknowns),
         "imposed": list(limit.imposed),
         "shifts": {name: list(pair) for name, pair in limit.shifts.items()},
+        "rooms": _rooms(limit),
+        "relations": {name: _linear(value) for name, value in limit.relations.items()},
+        "readings": list(limit.readings),
         "constraint": constraint,
         "positive": _variances(limit, variables),
     }
@@ -42,11 +45,33 @@ def infinite_kernel_source(model: Model, ansatz: Ansatz) -> str:
         f'"""Quadrature kernels of {model.name} under {ansatz.name}, {limit.multiplicity} infinite, generated."""\n\n'
         f"{special_source()}\n\nMETA = {pprint.pformat(meta, width=110, sort_dicts=False)}\n"
     )
-    terms = {"interaction": limit.interaction, "weights": limit.entropic, "energetic": limit.energetic}
+    nothing = [sp.Integer(0)] * len(limit.readings)
+    terms = {
+        "interaction": (limit.interaction, nothing),
+        "weights": (limit.entropic, [*limit.readings.values()]),
+        "energetic": (limit.energetic, nothing),
+    }
     return header + "".join(
-        KernelWriter(name, [*variables, *constraint], {}, _outputs(term, variables, constraint)).source()
-        for name, term in terms.items()
+        KernelWriter(name, [*variables, *constraint], {}, _outputs(term, variables, constraint, readings)).source()
+        for name, (term, readings) in terms.items()
     )
+
+
+def _rooms(limit: InfiniteLimit) -> dict[str, dict[str, float]]:
+    """What the limit of an overlap leaves to the norm, by the name of the shift, as a linear form."""
+    names = {name: key for key, name in limit.ansatz.names().items()}
+    found = {}
+    for name, (inside, shift) in limit.shifts.items():
+        if name in names:
+            norm = limit.ansatz.norm(names[name][1])
+            room = (sp.Symbol(norm) if norm else sp.Integer(1)) - sp.Symbol(inside)
+            found[shift] = _linear(room.subs({sp.Symbol(k): value for k, value in limit.relations.items()}))
+    return found
+
+
+def _linear(form: sp.Expr) -> dict[str, float]:
+    """The coefficients of a linear form by name; that of the constant by an empty one."""
+    return {str(name) if name != 1 else "": float(c) for name, c in sp.expand(form).as_coefficients_dict().items()}
 
 
 def _constraint(limit: InfiniteLimit, variables: list[str]) -> list[str]:
@@ -61,9 +86,9 @@ def _variances(limit: InfiniteLimit, variables: list[str]) -> list[str]:
     return [name for name in variables if sp.Symbol(name) in found]
 
 
-def _outputs(term: Series, variables: list[str], constraint: list[str]) -> list[sp.Expr]:
+def _outputs(term: Series, variables: list[str], constraint: list[str], readings: list[sp.Expr]) -> list[sp.Expr]:
     symbols = [sp.Symbol(name) for name in variables]
     gradient = [sp.diff(term.leading, s) for s in symbols]
     hessian = [sp.diff(gradient[i], symbols[j]) for i, j in itertools.combinations_with_replacement(range(len(symbols)), 2)]
     slopes = [sp.diff(term.leading, sp.Symbol(name)) for name in constraint]
-    return [along_characteristics(sp.sympify(e)) for e in (term.leading, term.next, *gradient, *hessian, *slopes)]
+    return [along_characteristics(sp.sympify(e)) for e in (term.leading, term.next, *gradient, *hessian, *slopes, *readings)]

@@ -9,7 +9,8 @@ import sympy as sp
 from saddle.kernels.tilts import log_tilt
 
 if TYPE_CHECKING:
-    from saddle.kernels.codegen import KernelWriter, Loop
+    from saddle.kernels.codegen import KernelWriter
+    from saddle.kernels.scopes import Loop
 
 
 def emit_mode(writer: KernelWriter, loop: Loop, tag: str) -> None:

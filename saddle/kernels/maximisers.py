@@ -3,7 +3,8 @@ r"""The source of functions that find the maximum of ``f(z) - z**2/(2 v)``, for 
 The objective is scanned between the ends of an interval that is doubled until it falls there; every local maximum of the
 scan is refined by Newton's method on :math:`z = v f'(z)`, kept inside its bracket, and the largest is taken, over all
 values of a discrete weight too.  The scan is what makes the maximum global: functions that enter have one well on each
-side of the origin at most.  For negative ``v`` the objective changes its sign, which continues the maximum analytically.
+side of the origin at most.  For negative ``v`` the objective changes its sign, which continues the maximum analytically;
+over the values of a discrete weight it is the maximum all the same.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from saddle.kernels.tilts import outermost
 from saddle.kernels.window import NO_VARIANCE
 
 if TYPE_CHECKING:
-    from saddle.kernels.codegen import KernelWriter, Loop
+    from saddle.kernels.codegen import KernelWriter
+    from saddle.kernels.scopes import Loop
 
 _TEMPLATE = '''
 
@@ -32,10 +34,11 @@ def {name}({parameters}, v):
         return best_z, best_s
     for s in {values}:
         if spread < 1e-290:
-            value = sign * {name}_value({parameters}, 0.0, s)
+            value = {name}_value({parameters}, 0.0, s)
             if value > best:
                 best, best_z, best_s = value, 0.0, s
             continue
+        top, top_z = -math.inf, math.nan
         reach = math.sqrt(spread)
         middle = sign * {name}_value({parameters}, 0.0, s)
         for _ in range(200):
@@ -67,9 +70,11 @@ def {name}({parameters}, v):
                     if not high - low > 1e-16 * reach:
                         break
                 value = sign * {name}_value({parameters}, z, s) - z * z / (2.0 * spread)
-                if value > best:
-                    best, best_z, best_s = value, z, s
+                if value > top:
+                    top, top_z = value, z
             before, here = here, after
+        if sign * top > best and top > -math.inf:
+            best, best_z, best_s = sign * top, top_z, s
     return best_z, best_s
 '''
 _SCAN = 12
@@ -131,7 +136,7 @@ def _at_maximum(writer: KernelWriter, node: AtMaximum) -> sp.Expr:
     known = next((scope.known[key] for scope in writer.scopes if key in scope.known), None)
     if known is None:
         free = sorted(node.body.free_symbols - node.bound, key=lambda s: s.name)
-        name = _maximiser(writer, node, free)
+        name = maximiser(writer, node, free)
         scope = writer.scope_of(sp.Tuple(*free, node.variance))
         known = sp.Tuple(writer.fresh("max"), writer.fresh("site"))
         arguments = ", ".join(map(text, [*free, node.variance]))
@@ -142,7 +147,7 @@ def _at_maximum(writer: KernelWriter, node: AtMaximum) -> sp.Expr:
     return node.value.xreplace({node.variable: known[0], **site})
 
 
-def _maximiser(writer: KernelWriter, node: AtMaximum, free: list[sp.Symbol]) -> str:
+def maximiser(writer: KernelWriter, node: AtMaximum, free: list[sp.Symbol]) -> str:
     """The name of the function that finds a maximiser, written the first time."""
     from saddle.kernels.codegen import KernelWriter as Writer
 

@@ -37,7 +37,11 @@ def infinite_point(
     constraint = {name: values[name] for name in setting.model.constraint.parameters}
     problem = InfiniteProblem(setting.model, setting.ansatz, values["alpha"], constraint)
     known = start.order_parameters if isinstance(start, SaddlePoint) else start
-    found = solve_infinite(problem, values["overlap"], tolerance, known)
+    imposed = setting.imposed_value(values)
+    rate = setting.distance_rate
+    if problem.relations:  # the distance itself, in units of a squared weight
+        imposed, rate = -imposed, -rate
+    found = solve_infinite(problem, imposed, tolerance, known)
     error = max(found.local_entropy_error, found.complexity_error)
     negative = found.status.has_value and setting.model.weights.discrete and found.local_entropy < -error
     status = Status.NEGATIVE_ENTROPY if negative else found.status
@@ -52,14 +56,14 @@ def infinite_point(
         status=status,
         message=_message(found, status, error),
         iterations=found.iterations,
-        observables=_observables(found),
+        observables=_observables(found, rate),
         rule=problem.rule,
         tolerance=tolerance,
     )
 
 
-def _observables(found: InfinitePoint) -> dict[str, Number]:
-    numbers = {"local_entropy": found.local_entropy, "complexity": found.complexity, "slope": -2.0 * found.slope}
+def _observables(found: InfinitePoint, rate: float) -> dict[str, Number]:
+    numbers = {"local_entropy": found.local_entropy, "complexity": found.complexity, "slope": rate * found.slope}
     return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
 
 

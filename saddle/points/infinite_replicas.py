@@ -2,7 +2,8 @@ r"""Solve a saddle with infinitely many replicas in a cluster: the local entropy
 
 The leading order :math:`\phi` is stationary in its unknowns; kernels give its gradient and Hessian, so that Newton's
 method, the tangent of the branch and the response to an imposed overlap need nothing else.  The branch starts where
-clusters do not matter, at the replica-symmetric point with all shifts 0, and is followed in the imposed overlap.
+clusters do not matter, at the replica-symmetric point with all shifts 0, and is followed in what is imposed: an overlap,
+or half a squared distance where norms are free.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from types import ModuleType
 
 import numpy as np
 
-from replica.ansatz import Ansatz, conjugate
+from replica.ansatz import SELF, Ansatz, conjugate
 from replica.model import Model
+from replica.parts.teacher import SPECIES as TEACHER
 from saddle.kernels.kernel import kernel_key, load_kernel
 from saddle.kernels.quadrature import Rule
 from saddle.points.results import Iteration, Status
@@ -50,6 +52,7 @@ class Terms:
     gradient: Vector
     hessian: Vector
     constraint: Vector
+    readings: Vector
     sizes: Vector
 
     def residual(self, unknowns: int) -> float:
@@ -61,10 +64,10 @@ class Terms:
 class InfinitePoint:
     """A saddle at infinite multiplicity, or the reason for none.
 
-    ``values`` holds the unknowns and the imposed overlap by name; ``local_entropy`` is the leading order per replica,
-    ``complexity`` the next order, each with its absolute error; ``slope`` and ``curvature`` are the first two
-    derivatives of the local entropy in the imposed overlap along the branch, ``constraint_slopes`` those in the
-    constraint's parameters.
+    ``values`` holds the unknowns, what is imposed, and the order parameters that follow from both by name;
+    ``local_entropy`` is the leading order per replica, ``complexity`` the next order, each with its absolute error;
+    ``slope`` and ``curvature`` are the first two derivatives of the local entropy in what is imposed along the branch,
+    ``constraint_slopes`` those in the constraint's parameters.
     """
 
     values: Mapping[str, float]
@@ -106,10 +109,12 @@ class InfiniteProblem:
         self.variables = [*self.unknowns, *self.imposed]
         self.constraint: list[str] = meta["constraint"]
         self._tail = [constraint[name] for name in self.constraint]
+        self.relations: dict[str, dict[str, float]] = meta["relations"]
+        self.readings: list[str] = meta["readings"]
         self._positive = set(meta["positive"])
-        self._shifted = {shift: limit for name, (limit, shift) in self.shifts.items() if not name.endswith("hat")}
+        self._rooms: dict[str, dict[str, float]] = meta["rooms"]
         self._upper = np.triu_indices(len(self.variables))
-        self._size = 2 + len(self.variables) + len(self._upper[0]) + len(self.constraint)
+        self._size = 2 + len(self.variables) + len(self._upper[0]) + len(self.constraint) + len(self.readings)
         self._levels = dict.fromkeys(_TERMS, 0)
 
     def _term(self, name: str, values: Mapping[str, float], rule: Rule) -> Vector:
@@ -144,8 +149,8 @@ class InfiniteProblem:
 
     def terms(self, values: Mapping[str, float], refined: bool = False) -> Terms:
         """Everything at these values of the variables, by the rules in use or refined ones; NaN outside the domain."""
-        n, k, size = len(self.variables), len(self.constraint), self._size
-        total, sizes = np.zeros(size), np.zeros(size)
+        n, k, size = len(self.variables), len(self.constraint), self._size - len(self.readings)
+        total, sizes = np.zeros(self._size), np.zeros(self._size)
         for name in _TERMS:
             rule = _RULES[self._levels[name]]
             out = self._term(name, values, rule.refined() if refined else rule)
@@ -154,7 +159,8 @@ class InfiniteProblem:
         hessian = np.zeros((n, n))
         hessian[self._upper] = total[2 + n : size - k]
         hessian = hessian + np.triu(hessian, 1).T
-        return Terms(float(total[0]), float(total[1]), total[2 : 2 + n], hessian, total[size - k :], sizes)
+        gradient, constraint = total[2 : 2 + n], total[size - k : size]
+        return Terms(float(total[0]), float(total[1]), gradient, hessian, constraint, total[size:], sizes)
 
     def newton(
         self, start: Mapping[str, float], tolerance: float, most: int = 40
@@ -195,14 +201,14 @@ class InfiniteProblem:
         """Derivative of the unknowns in their natural coordinates.
 
         These are the logarithm of a variance, and for the shift of an overlap ``q`` the inverse hyperbolic sine of its ratio
-        to ``1 - q``: it grows exponentially as ``q`` tends to 1.
+        to ``1 - q`` (or to what ``q`` leaves to the norm): it grows exponentially as that tends to 0.
         """
         found = np.ones(len(self.unknowns))
         for i, name in enumerate(self.unknowns):
             if name in self._positive:
                 found[i] = values[name]
-            elif name in self._shifted:
-                found[i] = math.hypot(values[name], 1.0 - values[self._shifted[name]])
+            elif name in self._rooms:
+                found[i] = math.hypot(values[name], _linear(self._rooms[name], values))
         return found
 
     def moved(self, values: Mapping[str, float], step: Vector) -> dict[str, float]:
@@ -212,8 +218,8 @@ class InfiniteProblem:
             change = min(max(change, -_LONGEST), _LONGEST)
             if name in self._positive:
                 moved[name] = values[name] * math.exp(change)
-            elif name in self._shifted:
-                left = 1.0 - values[self._shifted[name]]
+            elif name in self._rooms:
+                left = _linear(self._rooms[name], values)
                 moved[name] = left * math.sinh(math.asinh(values[name] / left) + change)
             else:
                 moved[name] = values[name] + change
@@ -246,21 +252,47 @@ class InfiniteProblem:
         point = solve_point(setting, parameters, None, tolerance)
         if not point.converged:
             return None
-        ((symbol,), known) = tuple(setting.ansatz.names().values()), point.order_parameters
-        values = dict.fromkeys(self.variables, _FIELD)
-        for name, (limit, shift) in self.shifts.items():
-            values[shift] = 0.0
-            values[limit] = known[conjugate(symbol) if name.endswith("hat") else symbol]
-        for name in self.imposed:
-            if conjugate(name) in self.unknowns and name not in {limit for limit, _ in self.shifts.values()}:
-                # the free entropy contains minus this overlap times its conjugate
-                values[name] += float(self.terms(values).gradient[self.unknowns.index(conjugate(name))])
+        values = dict.fromkeys(self.variables, _FIELD) | self._typical(setting, point.order_parameters)
+        (name,) = self.imposed
+        for overlap in self.ansatz.imposed:
+            if overlap in self.relations and overlap in values:
+                # the distance at which replicas have the overlap of two solutions
+                relation = self.relations[overlap]
+                values[name] = (_linear({**relation, name: 0.0}, values) - values[overlap]) / -relation[name]
+            elif (hat := conjugate(overlap)) in self.unknowns:
+                # the leading order is linear in what is imposed, times this conjugate
+                here, row = self.terms(values), self.unknowns.index(hat)
+                values[name] -= here.gradient[row] / here.hessian[row, -1]
+        return {k: values[k] for k in self.variables}
+
+    def _typical(self, setting: Setting, known: Mapping[str, float]) -> dict[str, float]:
+        """The order parameters of a replica-symmetric point under the names that they have here, all shifts 0."""
+        names, free = setting.ansatz.names(), self.ansatz.free_species()
+        single = {SELF, self.ansatz.tree.name}
+        values = dict.fromkeys((shift for _, shift in self.shifts.values()), 0.0)
+        for (node, *pair), name in self.ansatz.names().items():
+            if node not in single or free & {*pair}:
+                continue
+            kinds = sorted(s if s == TEACHER else "w" for s in pair)
+            there = names[SELF if node == SELF else setting.ansatz.tree.name, kinds[0], kinds[1]]
+            limit, _ = self.shifts.get(name, (name, ""))
+            values |= {limit: known[there], conjugate(name): known[conjugate(there)]}
         return values
+
+    def room(self, values: Mapping[str, float]) -> float:
+        """What an imposed overlap leaves to 1, or the imposed distance itself."""
+        (name,) = self.imposed
+        return abs(values[name]) if self.relations else 1.0 - abs(values[name])
+
+    def complete(self, values: Mapping[str, float], here: Terms) -> dict[str, float]:
+        """The values with what follows from them: order parameters that are read off, overlaps at an imposed distance."""
+        found = {**values, **dict(zip(self.readings, here.readings.tolist(), strict=True))}
+        return found | {name: _linear(form, found) for name, form in self.relations.items()}
 
     def follow(
         self, start: Mapping[str, float], target: float, tolerance: float
     ) -> tuple[dict[str, float] | None, Terms | None, list[Iteration]]:
-        """The branch from ``start`` towards the imposed overlap ``target``: the values that it got to (None: nowhere)."""
+        """The branch from ``start`` towards ``target`` as what is imposed: the values that it got to (None: nowhere)."""
         (name,) = self.imposed
         values, here, log = self.newton(start, tolerance)
         if values is None or here is None:
@@ -269,9 +301,9 @@ class InfiniteProblem:
         for _ in range(_MOST_STEPS):
             if len(log) > _MOST_ITERATIONS:
                 break
-            if values[name] == target or abs(step) < _SHORTEST_STEP * (1.0 - abs(values[name])):
+            if values[name] == target or abs(step) < _SHORTEST_STEP * self.room(values):
                 break
-            step = math.copysign(min(abs(step), 0.3 * (1.0 - abs(values[name]))), step)
+            step = math.copysign(min(abs(step), 0.3 * self.room(values)), step)
             there = target if abs(step) >= abs(target - values[name]) else values[name] + step
             tangent = self.response(here) * (there - values[name]) / self.stretch(values)
             guess = {**self.moved(values, tangent), name: there}
@@ -290,22 +322,22 @@ class InfiniteProblem:
 
 
 def solve_infinite(
-    problem: InfiniteProblem, overlap: float, tolerance: float, start: Mapping[str, float] | None = None
+    problem: InfiniteProblem, target: float, tolerance: float, start: Mapping[str, float] | None = None
 ) -> InfinitePoint:
-    """Return the saddle at an imposed overlap, from ``start`` if that leads there, or along the branch."""
+    """Return the saddle at an imposed overlap or distance, from ``start`` if that leads there, or along the branch."""
     (name,) = problem.imposed
     values: dict[str, float] | None = None
     log: list[Iteration] = []
     if start is not None and {*problem.unknowns} <= start.keys():
-        values, here, log = problem.newton({**{k: start[k] for k in problem.unknowns}, name: overlap}, tolerance)
+        values, here, log = problem.newton({**{k: start[k] for k in problem.unknowns}, name: target}, tolerance)
     if values is None:
         origin = problem.start(tolerance)
         if origin is None:
             return _nothing(problem, Status.NOT_CONVERGED, "Not converged: the replica-symmetric point was not found.", log)
-        values, here, steps = problem.follow(origin, overlap, tolerance)
+        values, here, steps = problem.follow(origin, target, tolerance)
         log += steps
-        if values is not None and here is not None and values[name] != overlap:
-            return _cut_off(problem, values, here, log)
+        if values is not None and here is not None and values[name] != target:
+            return _cut_off(problem, values, here, log, math.copysign(1.0, target - values[name]))
     if values is not None and problem.sharpen(values):
         values, here, steps = problem.newton(values, tolerance)
         log += steps
@@ -315,15 +347,30 @@ def solve_infinite(
 
 
 def _cut_off(
-    problem: InfiniteProblem, values: Mapping[str, float], here: Terms, log: list[Iteration]
+    problem: InfiniteProblem, values: Mapping[str, float], here: Terms, log: list[Iteration], direction: float
 ) -> InfinitePoint:
     """The answer where the branch was not followed to the end: it folds, or its numbers leave double precision."""
     (name,) = problem.imposed
-    where = f"overlap {values[name]:.6g} (distance {(1.0 - values[name]) / 2:.6g})"
-    if problem.singularity(values, here) < _SINGULAR:
+    distance = values[name] / (2.0 * problem.model.weights.scale) if problem.relations else (1.0 - values[name]) / 2
+    where = f"distance {distance:.6g}" if problem.relations else f"overlap {values[name]:.6g} (distance {distance:.6g})"
+    if problem.singularity(values, here) < _SINGULAR and _folds(problem, values, here, direction):
         return _nothing(problem, Status.BRANCH_END, f"No saddle: the branch ends in a fold at {where}.", log)
+    fields = [values[conjugate(name)] for name in problem.ansatz.imposed if conjugate(name) in problem.unknowns]
+    if fields and abs(fields[0]) < _FIELD:
+        reason = f"the field along the reference vanishes at {where}; farther away replicas do not feel it"
+        return _nothing(problem, Status.BRANCH_END, f"No saddle: {reason}.", log)
     message = f"Not converged: the branch could be followed to {where}; beyond, its shifts leave double precision."
     return _nothing(problem, Status.NOT_CONVERGED, message, log)
+
+
+def _folds(problem: InfiniteProblem, values: Mapping[str, float], here: Terms, direction: float) -> bool:
+    """Whether the smallest singular value vanishes right ahead, like a square root, and is not just small: it was larger."""
+    (name,) = problem.imposed
+    back = {**values, name: values[name] - direction * 10.0 * _SHORTEST_STEP * problem.room(values)}
+    found, there, _ = problem.newton(back, _NEARLY)
+    if found is None or there is None:
+        return False
+    return problem.singularity(found, there) > 1.5 * problem.singularity(values, here)
 
 
 def _finished(
@@ -341,7 +388,7 @@ def _finished(
     residual = here.residual(m)
     curvature = here.hessian[m, m] + float(here.hessian[m, :m] @ problem.response(here))
     return InfinitePoint(
-        values=values,
+        values=problem.complete(values, refined),
         local_entropy=refined.leading,
         local_entropy_error=quadrature + rounding + abs(float(refined.gradient[:m] @ shift)),
         complexity=refined.next,
@@ -360,7 +407,7 @@ def _finished(
 def _nothing(problem: InfiniteProblem, status: Status, message: str, log: list[Iteration]) -> InfinitePoint:
     nan = math.nan
     return InfinitePoint(
-        values=dict.fromkeys(problem.variables, nan),
+        values=dict.fromkeys([*problem.variables, *problem.readings, *problem.relations], nan),
         local_entropy=nan,
         local_entropy_error=nan,
         complexity=nan,
@@ -374,6 +421,11 @@ def _nothing(problem: InfiniteProblem, status: Status, message: str, log: list[I
         message=message,
         iterations=tuple(log),
     )
+
+
+def _linear(form: Mapping[str, float], values: Mapping[str, float]) -> float:
+    """A linear form by name, whose constant has an empty one."""
+    return sum(c * values[name] if name else c for name, c in form.items())
 
 
 def _norm(vector: Vector) -> float:
