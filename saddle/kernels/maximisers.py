@@ -2,8 +2,8 @@ r"""The source of functions that find the maximum of ``f(z) - z**2/(2 v)``, for 
 
 The objective is scanned between the ends of an interval that is doubled until it falls there; every local maximum of the
 scan is refined by Newton's method on :math:`z = v f'(z)`, kept inside its bracket, and the largest is taken, over all
-values of a discrete weight too.  The scan is what makes the maximum global: functions that enter have one well on each
-side of the origin at most.  For negative ``v`` the objective changes its sign, which continues the maximum analytically;
+values of a discrete weight too.  The scan is what makes the maximum global: functions that enter have one well for every
+level of a weight at most, and more points the more levels there are.  For negative ``v`` the objective changes its sign, which continues the maximum analytically;
 over the values of a discrete weight it is the maximum all the same.
 """
 
@@ -16,6 +16,7 @@ import sympy as sp
 
 from replica.expr import Average
 from replica.limits.maximum import AtMaximum, Maximum
+from replica.parts.levels import LevelFunction
 from saddle.kernels.tilts import outermost
 from saddle.kernels.window import NO_VARIANCE
 
@@ -78,7 +79,7 @@ def {name}({parameters}, v):
     return best_z, best_s
 '''
 _SCAN = 12
-"""Points of the scan on each side of the origin."""
+"""Points of the scan on each side of the origin, for two wells."""
 
 
 def maximiser_source(
@@ -113,7 +114,7 @@ def maximiser_source(
         parameters=", ".join(f"_{p.name}" for p in parameters),
         values="(" + ", ".join(f"{float(v)!r}" for v in values) + ",)",
         first=f"{float(values[0])!r}",
-        half=_SCAN,
+        half=_SCAN * max([1, *(len(f.args[2]) - 1 for f in functions[0].atoms(LevelFunction))]),
     )
 
 

@@ -23,7 +23,8 @@ from replica.errors import UnsupportedAnsatz
 from replica.expr import SPECIAL, Average, arguments, slope_and_rest
 from replica.limits.maximum import AtMaximum, JumpSum, Maximum, half_line, is_concave
 from replica.parts.levels import LevelFunction
-from saddle.kernels.python_text import NO_VARIANCE, text
+from saddle.kernels.python_text import text
+from saddle.kernels.window import NO_VARIANCE
 
 if TYPE_CHECKING:
     from saddle.kernels.codegen import KernelWriter
