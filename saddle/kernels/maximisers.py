@@ -3,8 +3,8 @@ r"""The source of functions that find the maximum of ``f(z) - z**2/(2 v)``, for 
 The objective is scanned between the ends of an interval that is doubled until it falls there; every local maximum of the
 scan is refined by Newton's method on :math:`z = v f'(z)`, kept inside its bracket, and the largest is taken, over all
 values of a discrete weight too.  The scan is what makes the maximum global: functions that enter have one well for every
-level of a weight at most, and more points the more levels there are.  For negative ``v`` the objective changes its sign, which continues the maximum analytically;
-over the values of a discrete weight it is the maximum all the same.
+level of a weight at most, and more points the more levels there are.  For negative ``v`` the objective changes its sign,
+which continues the maximum analytically; over the values of a discrete weight it is the maximum all the same.
 """
 
 from __future__ import annotations
