@@ -97,6 +97,14 @@ def test_states_far_from_the_replica_symmetric_overlap_are_found(alpha: float, k
     assert point.residual < 1e-12
 
 
+def test_states_that_end_before_an_m_are_said_to_fold() -> None:
+    point = saddle.solve((SPHERICAL, "1rsb"), alpha=290.0, kappa=-2.5, m=0.7)
+    assert str(point.status) == "no-saddle"
+    fold = float(point.message.rpartition("= ")[2].rstrip("."))
+    for m, status in ((fold + 1e-4, "converged"), (fold - 1e-4, "no-saddle")):
+        assert str(saddle.solve((SPHERICAL, "1rsb"), alpha=290.0, kappa=-2.5, m=m).status) == status
+
+
 def test_where_there_are_no_states_or_they_have_not_condensed() -> None:
     alone = saddle.solve((SPHERICAL, "1rsb"), alpha=279.0, kappa=-2.5, m=1.0)
     assert str(alone.status) == "no-saddle"

@@ -43,8 +43,8 @@ _PARAMETERS = (0.5, 0.25, 0.75, 0.1, 0.04, 0.9)
 _COLLAPSED = 1e-6
 _SMALLEST = 1e-7
 _MOST_STEPS = 80
-_FIRST_STEP, _SHORTEST_STEP, _FEW = 0.2, 2e-3, 12
-"""Steps in ``ln m`` from the solution at ``m = 1``, and how many of Newton's method each may take."""
+_LONGEST_STEP = 0.5
+"""Of the branch from the solution at ``m = 1``."""
 _NUDGE = 1e-3
 _SECANTS = 8
 _NEAR = 0.3
@@ -77,7 +77,8 @@ def broken_point(
     setting, values, start, tolerance
         As for any point; ``values`` may lack the multiplicity.
     solve_symmetric : callable
-        Returns the replica-symmetric saddle at the same parameters, which is only needed where no genuine solution is found.
+        Returns the replica-symmetric saddle at the same parameters, which is only needed at ``m = 1`` and where no genuine
+        solution is found.
     """
     from saddle.points.solving import problem_of
 
@@ -87,6 +88,10 @@ def broken_point(
         return problem_of(setting, {**values, name: m}, None)
 
     freezes, m = is_hard(setting.model) and setting.model.weights.discrete, values.get(name)
+    symmetric = solve_symmetric() if m == 1.0 else None
+    if symmetric is not None and symmetric.status.is_answer and not symmetric.converged:
+        message = f"At {name} = 1 the free entropy is the replica-symmetric one. {symmetric.message}"
+        return without_value(setting, values, symmetric.status, message, symmetric.iterations, tolerance)
     search = Search(setting, name, problem_at, tolerance, None if freezes else solve_symmetric)
     found, attempt = None, None
     if not (freezes and m == 1.0):  # there the largest root is the frozen one
@@ -94,14 +99,16 @@ def broken_point(
     if found is not None:
         point = cluster_point(setting, found.problem, values, found.state, found.iterations, tolerance)
         return replace(point, message=f"{point.message} {_at_one(point)}".rstrip()) if m == 1.0 else point
-    symmetric = solve_symmetric() if freezes or m == 1.0 else None
-    if symmetric is not None and not symmetric.converged and m == 1.0:
-        message = f"At {name} = 1 the free entropy is the replica-symmetric one. {symmetric.message}"
-        return without_value(setting, values, symmetric.status, message, symmetric.iterations, tolerance)
-    if freezes and symmetric is not None and symmetric.converged:
+    if freezes and (symmetric := symmetric or solve_symmetric()).converged:
         return _frozen(setting, values, symmetric, values.get(name, 1.0), problem_at, tolerance)
     if search.beyond is not None:
         return _not_condensed(setting, values, search.beyond, tolerance)
+    if search.fold is not None:
+        message = (
+            f"No saddle with broken symmetry at {name} = {m:g}: the states of typical solutions, followed from {name} = 1, "
+            f"end in a fold at {name} = {search.fold:.8g}."
+        )
+        return without_value(setting, values, Status.NO_SADDLE, message, (), tolerance)
     if attempt is not None and attempt.state is not None and search.collapsed:
         return _collapsed(setting, values, attempt.state, search.roots == [], tolerance)
     return not_converged(setting, values, attempt or Attempt(None, (), False), tolerance)
@@ -124,6 +131,8 @@ class Search:
         """Whether the collapsed solution was met."""
         self.beyond: Broken | None = None
         """A solution without complexity at ``m > 1``, where ``m`` is no share of a distribution."""
+        self.fold: float | None = None
+        """Where the solution at ``m = 1`` ends in a fold on the way to another ``m``."""
 
     @property
     def rule(self) -> Rule:
@@ -149,16 +158,21 @@ class Search:
         return (self._followed(m) if found is None and m != 1.0 else found), attempt
 
     def _followed(self, m: float) -> Broken | None:
-        """The genuine solution at one ``m``, by steps from that at ``m = 1``."""
-        here, step = self.typical, _FIRST_STEP
-        while here is not None and here.m != m:
-            left = math.log(m / here.m)
-            there = m if abs(left) <= step else here.m * math.exp(math.copysign(step, left))
-            moved = self._moved(here, there, _FEW)
-            here, step = (here, step / 2.0) if moved is None else (moved, 1.5 * step)
-            if step < _SHORTEST_STEP:
-                return None
-        return here
+        """The genuine solution at one ``m``, along the branch from that at ``m = 1`` unless it folds before."""
+        from saddle.lines.following import follow
+
+        if (one := self.typical) is None:
+            return None
+        start = cluster_point(self.setting, one.problem, one.problem.parameters, one.state, one.iterations, self.tolerance)
+        if not start.converged:
+            return None
+        branch = follow(start, self.name, m, target=(self.setting.model, self.setting.ansatz), longest=_LONGEST_STEP)
+        self.fold = next((special.value for special in branch.special if special.kind == "fold"), None)
+        if self.fold is not None or branch.last.parameters[self.name] != m:
+            return None
+        problem = self.problem_at(m)
+        x = problem.to_coordinates(branch.last.order_parameters)
+        return self._genuine(m, problem, newton(problem, x, self.rule, self.tolerance))
 
     def at(self, m: float, start: Start = None) -> tuple[Broken | None, Attempt | None]:
         """A genuine solution at one ``m``, or the last attempt that led to none."""
@@ -248,10 +262,10 @@ class Search:
             last, here = here, moved
         return None
 
-    def _moved(self, here: Broken, m: float, most: int = 40) -> Broken | None:
+    def _moved(self, here: Broken, m: float) -> Broken | None:
         """The genuine solution at another ``m``, from one nearby."""
         problem = self.problem_at(m)
-        attempt = newton(problem, here.state.coordinates, self.rule, self.tolerance, most)
+        attempt = newton(problem, here.state.coordinates, self.rule, self.tolerance)
         log = (*here.iterations, *(i._replace(step=len(here.iterations) + i.step) for i in attempt.iterations))
         return self._genuine(m, problem, attempt._replace(iterations=log))
 
