@@ -215,6 +215,15 @@ def test_broken_symmetry_of_spherical_weights() -> None:
     assert not saddle.solve((SPHERICAL, "1rsb"), alpha=9.0, kappa=-1.0, m=0.1)["complexity"] < 0.0
 
 
+def test_beyond_the_capacity_there_are_no_states() -> None:
+    last = saddle.solve((SPHERICAL, "1rsb"), alpha=4.69, kappa=-0.5)
+    assert last.converged and last.error < 1e-8
+    for alpha, reason in ((4.71, "broken symmetry the volume of the last states"), (6.0, "overlap of two solutions")):
+        beyond = saddle.solve((SPHERICAL, "1rsb"), alpha=alpha, kappa=-0.5)
+        assert str(beyond.status) == "no-saddle"
+        assert reason in beyond.message
+
+
 def test_the_collapsed_root_is_rejected_and_the_frozen_one_recognised() -> None:
     collapsed = saddle.solve((SPHERICAL, "1rsb"), alpha=1.0)
     assert str(collapsed.status) == "no-saddle"

@@ -111,7 +111,9 @@ def broken_point(
         return without_value(setting, values, Status.NO_SADDLE, message, (), tolerance)
     if attempt is not None and attempt.state is not None and search.collapsed:
         return _collapsed(setting, values, attempt.state, search.roots == [], tolerance)
-    return not_converged(setting, values, attempt or Attempt(None, (), False), tolerance)
+    return _without_volume(setting, values, solve_symmetric(), tolerance) or not_converged(
+        setting, values, attempt or Attempt(None, (), False), tolerance
+    )
 
 
 class Search:
@@ -326,6 +328,26 @@ def _collapsed(
     )
     if alone and values.get(name) == 1.0:
         message += " It is the only root there: typical solutions are not divided into states."
+    return without_value(setting, values, Status.NO_SADDLE, message, (), tolerance)
+
+
+def _without_volume(
+    setting: Setting, values: Mapping[str, float], symmetric: SaddlePoint, tolerance: float
+) -> SaddlePoint | None:
+    """The answer beyond the load at which the volume of all states vanishes, None below it."""
+    if symmetric.status is Status.NO_SADDLE:
+        return without_value(setting, values, symmetric.status, symmetric.message, symmetric.iterations, tolerance)
+    if setting.model.weights.discrete or not is_hard(setting.model) or not symmetric.converged:
+        return None
+    from saddle.critical.capacities import capacity
+
+    limit = capacity(setting.model, values["kappa"], ansatz=setting.ansatz, tolerance=tolerance)
+    if not limit.converged or values["alpha"] < limit.value:
+        return None
+    message = (
+        f"There is no saddle at alpha = {values['alpha']:g}: with broken symmetry the volume of the last states vanishes at "
+        f"the capacity {limit.value:.10g}; ask for a smaller load or margin."
+    )
     return without_value(setting, values, Status.NO_SADDLE, message, (), tolerance)
 
 
