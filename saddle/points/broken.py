@@ -7,8 +7,8 @@ complexity :math:`\Sigma = -m^2\, \partial_m \phi`, found by following the genui
 solution is known (:mod:`saddle.points.typical_states`); where none is found near the symmetric one, that is followed in
 ``m``.
 
-For a hard constraint on discrete weights there is always the *frozen* solution, whose states are single configurations:
-the inner overlap is 1, the entropy inside of a state 0, and what counts the states is the replica-symmetric entropy.
+For discrete weights whose patterns are fulfilled or violated there is always the *frozen* solution as well, whose states are
+single configurations (:mod:`saddle.points.frozen`); it is the answer where no other was found.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from replica.ansatz import conjugate
 from replica.parts.hardness import is_hard
 from saddle.points.clusters import cluster_point, entropies
+from saddle.points.frozen import Symmetric, freezes, frozen_point, isolates
 from saddle.points.newton import Attempt, FixedPoint, newton
 from saddle.points.outcome import not_converged, without_value
 from saddle.points.problem import Problem, State, Vector
 from saddle.points.results import Iteration, SaddlePoint, Status
 from saddle.points.setting import Setting
+from saddle.points.thermal import temperature
 from saddle.points.typical_states import state_roots
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def broken_point(
     values: Mapping[str, float],
     start: Start,
     tolerance: float,
-    solve_symmetric: Callable[[], SaddlePoint],
+    symmetric: Symmetric,
 ) -> SaddlePoint:
     """Return the saddle under an ansatz with an extremised multiplicity, or the reason why there is none.
 
@@ -76,9 +77,9 @@ def broken_point(
     ----------
     setting, values, start, tolerance
         As for any point; ``values`` may lack the multiplicity.
-    solve_symmetric : callable
-        Returns the replica-symmetric saddle at the same parameters, which is only needed at ``m = 1`` and where no genuine
-        solution is found.
+    symmetric : callable
+        Returns the replica-symmetric saddle at the same parameters or a changed temperature, needed at ``m = 1``, for
+        frozen solutions and where no genuine solution is found.
     """
     from saddle.points.solving import problem_of
 
@@ -87,20 +88,25 @@ def broken_point(
     def problem_at(m: float) -> Problem:
         return problem_of(setting, {**values, name: m}, None)
 
-    freezes, m = is_hard(setting.model) and setting.model.weights.discrete, values.get(name)
-    symmetric = solve_symmetric() if m == 1.0 else None
-    if symmetric is not None and symmetric.status.is_answer and not symmetric.converged:
-        message = f"At {name} = 1 the free entropy is the replica-symmetric one. {symmetric.message}"
-        return without_value(setting, values, symmetric.status, message, symmetric.iterations, tolerance)
-    search = Search(setting, name, problem_at, tolerance, None if freezes else solve_symmetric)
+    m, frozen = values.get(name), None
+    if m == 1.0 and (point := symmetric({}, None)).status.is_answer and not point.converged:
+        message = f"At {name} = 1 the free entropy is the replica-symmetric one. {point.message}"
+        return without_value(setting, values, point.status, message, point.iterations, tolerance)
+    if freezes(setting, values):
+        frozen = frozen_point(setting, values, symmetric, tolerance)
+        # at m = 1 the largest root is the frozen one
+        if frozen.converged and (m == 1.0 or (start is None and temperature(setting) and frozen["stable"])):
+            return frozen
+    solve_symmetric = partial(symmetric, {}, None)
+    search = Search(setting, name, problem_at, tolerance, None if isolates(setting.model) else solve_symmetric)
     found, attempt = None, None
-    if not (freezes and m == 1.0):  # there the largest root is the frozen one
+    if frozen is None or m != 1.0:
         found, attempt = search.extremum(start) if m is None else search.given(m, start)
     if found is not None:
         point = cluster_point(setting, found.problem, values, found.state, found.iterations, tolerance)
         return replace(point, message=f"{point.message} {_at_one(point)}".rstrip()) if m == 1.0 else point
-    if freezes and (symmetric := symmetric or solve_symmetric()).converged:
-        return _frozen(setting, values, symmetric, values.get(name, 1.0), problem_at, tolerance)
+    if frozen is not None and frozen.converged:
+        return frozen
     if search.beyond is not None:
         return _not_condensed(setting, values, search.beyond, tolerance)
     if search.fold is not None:
@@ -369,51 +375,3 @@ def _at_one(point: SaddlePoint) -> str:
     if complexity < -point.error:
         return f"{unbroken}: states have condensed, and the m without complexity is smaller."
     return f"{unbroken}, and states condense."
-
-
-def _frozen(
-    setting: Setting,
-    values: Mapping[str, float],
-    symmetric: SaddlePoint,
-    m: float,
-    problem_at: ProblemAt,
-    tolerance: float,
-) -> SaddlePoint:
-    """The solution whose states are single configurations."""
-    problem, (name,) = problem_at(m), setting.ansatz.extremised
-    outer = next((value for key, value in symmetric.order_parameters.items() if not key.endswith("hat")), 0.0)
-    outer_hat = next((value for key, value in symmetric.order_parameters.items() if key.endswith("hat")), 0.0)
-    parameters: dict[str, float] = {}
-    for k in (*problem.active, *problem.meta["zero"]):
-        if k in problem.shape.norms:
-            parameters[k], parameters[conjugate(k)] = symmetric.order_parameters[k], math.inf
-            continue
-        inner, norm = k in inner_pivots(problem), problem.shape.norm_of.get(k, "")
-        parameters[k] = symmetric.order_parameters.get(norm, 1.0) if inner else outer
-        parameters[conjugate(k)] = math.inf if inner else outer_hat
-    entropy = symmetric.free_entropy
-    message = (
-        "The solution is frozen: every state is one configuration (inner overlap 1, internal entropy 0), and the "
-        f"complexity is the replica-symmetric entropy. {symmetric.message}"
-    )
-    observables = {"internal_entropy": 0.0, "complexity": entropy}
-    return SaddlePoint(
-        **setting.identity,
-        parameters=dict(values),
-        order_parameters={**parameters, name: m},
-        free_entropy=entropy / m,
-        residual=symmetric.residual,
-        quadrature_error=symmetric.quadrature_error / m,
-        error=symmetric.error / min(m, 1.0),
-        status=symmetric.status,
-        message=message,
-        iterations=symmetric.iterations,
-        observables={
-            **observables,
-            "replicon": symmetric.observables["replicon"],
-            "stable": symmetric.observables["stable"],
-        },
-        warnings=symmetric.warnings,
-        rule=str(setting.rule),
-        tolerance=tolerance,
-    )

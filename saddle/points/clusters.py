@@ -2,7 +2,8 @@ r"""What a solved state of clusters of replicas is worth: internal and external 
 
 With :math:`\Phi(m)` the free entropy of all ``m`` replicas of a cluster (a state of 1RSB, or ``y`` real replicas), the
 entropy inside of a cluster is :math:`\Phi'(m)`, and the entropy of clusters, :math:`\Sigma = \Phi - m\,\Phi'`, their
-complexity.  Neither is stationary in the order parameters: the state is therefore moved to the solution by the refined
+complexity.  At finite temperature :math:`\Phi' = s - \beta e` is the free entropy inside of a cluster; the entropy ``s`` is
+reported.  None of these is stationary in the order parameters: the state is therefore moved to the solution by the refined
 rule, with one more step of Newton's method, and the change of every number is part of its error.
 """
 
@@ -19,6 +20,7 @@ from saddle.points.newton import Attempt
 from saddle.points.problem import Problem, State
 from saddle.points.results import Iteration, Number, SaddlePoint, Status
 from saddle.points.setting import Setting
+from saddle.points.thermal import energy, heat, temperature
 
 _ROUNDING = 16 * float(np.finfo(float).eps)
 _FINER = 1.2
@@ -80,12 +82,15 @@ def cluster_point(
     if better is None:
         return not_converged(setting, values, Attempt(state, iterations, False), tolerance)
     found = entropies(problem, better, refined)
-    quadrature = found.difference(entropies(problem, state, setting.rule)) * (_SLOWLY if continued else 1.0)
+    warm, plain = (energy(setting, problem, at, rule) for at, rule in ((better, refined), (state, setting.rule)))
+    inside = found.internal + heat(setting, values, warm)
+    difference = found.difference(entropies(problem, state, setting.rule)) + abs(heat(setting, values, warm - plain))
+    quadrature = difference * (_SLOWLY if continued else 1.0)
     size = max(1.0, *(problem.parameters[name] for name in setting.ansatz.multiplicities))
     error = quadrature + _ROUNDING * size * better.scale
-    negative = setting.model.weights.counts and found.internal < -error
+    negative = setting.model.weights.counts and inside < -error
     status = Status.NEGATIVE_ENTROPY if negative else Status.CONVERGED
-    observables = _observables(setting, problem, better, found)
+    observables = _thermal(setting, problem, values, better, warm) | _observables(setting, problem, better, found, inside)
     return SaddlePoint(
         **setting.identity,
         parameters=dict(values),
@@ -110,9 +115,22 @@ def observable_names(setting: Setting) -> tuple[str, ...]:
     return (internal, "complexity", *(("slope",) if setting.ansatz.imposed else ("replicon", "stable")))
 
 
-def _observables(setting: Setting, problem: Problem, state: State, found: Entropies) -> dict[str, Number]:
+def _thermal(
+    setting: Setting, problem: Problem, values: Mapping[str, float], state: State, energy: float
+) -> dict[str, Number]:
+    """Energy of a replica and entropy of all that the free entropy is about; nothing without a temperature."""
+    if not temperature(setting):
+        return {}
+    copies = setting.ansatz.multiplicities[0]
+    counted = problem.parameters[copies] / problem.copies(state)[copies]
+    return {"energy": energy, "entropy": state.free_entropy + counted * heat(setting, values, energy)}
+
+
+def _observables(
+    setting: Setting, problem: Problem, state: State, found: Entropies, inside: float
+) -> dict[str, Number]:
     names = observable_names(setting)
-    known: dict[str, Number] = {names[0]: found.internal, "complexity": found.complexity}
+    known: dict[str, Number] = {names[0]: inside, "complexity": found.complexity}
     if setting.ansatz.imposed:
         return known | {"slope": setting.distance_rate * problem.slope(state, setting.ansatz.imposed[0])}
     replicons = problem.observables(state, setting.rule)["replicons"]

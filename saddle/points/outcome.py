@@ -20,6 +20,7 @@ from saddle.points.problem import Observables, Problem, State
 from saddle.points.results import Iteration, SaddlePoint, Status
 from saddle.points.setting import Setting
 from saddle.points.stability import Stability, of_conditioned, of_replicon
+from saddle.points.thermal import energy, heat, temperature
 
 _EPS = float(np.finfo(float).eps)
 _ROUNDING = 16 * _EPS
@@ -55,8 +56,9 @@ def finished(
     if isinstance(bound, float) and value > bound + 10 * error + 1e-12:
         message = f"The solution found has entropy {value:.12g} above the bound {bound:.12g}: a spurious branch."
         return without_value(setting, values, Status.NOT_CONVERGED, message, iterations, tolerance)
-    if getattr(setting.model.constraint, "temperature", ""):
-        observables = {**_thermal(setting, problem, values, state, value), **observables}
+    if temperature(setting):
+        found = energy(setting, problem, state, setting.rule)
+        observables = {"energy": found, "entropy": value + heat(setting, values, found), **observables}
     entropy = observables.get("entropy", value)
     negative = setting.model.weights.counts and isinstance(entropy, float) and entropy < -error
     status = Status.NEGATIVE_ENTROPY if negative else Status.CONVERGED
@@ -119,19 +121,6 @@ def _message(status: Status, residual: float) -> str:
     if status is Status.NEGATIVE_ENTROPY:
         return f"Solved to residual {residual:.1e}; the entropy is negative: typically there is no such configuration."
     return f"Solved to residual {residual:.1e}."
-
-
-def _thermal(
-    setting: Setting, problem: Problem, values: Mapping[str, float], state: State, free_entropy: float
-) -> dict[str, float | bool | None]:
-    r"""Energy :math:`-\partial_\beta \phi` and entropy :math:`\phi + \beta e` of a constraint that has a temperature.
-
-    The free entropy is stationary in what is solved for, so that its explicit derivative is the whole one.
-    """
-    name, energy = setting.model.constraint.temperature, 0.0  # type: ignore[attr-defined]
-    if math.isfinite(values[name]):
-        energy = -problem.observables(state, setting.rule)["derivatives"][name]
-    return {"energy": energy, "entropy": free_entropy + (values[name] * energy if energy else 0.0)}
 
 
 def _observables(
@@ -220,7 +209,7 @@ def without_value(
     keys: tuple[str, ...] = ("slope", "bound", "stable") if setting.ansatz.imposed else symmetric
     keys = observable_names(setting) if setting.ansatz.multiplicities else keys
     keys = (*keys, "generalization_error") if setting.teacher_overlap else keys
-    keys = ("energy", "entropy", *keys) if getattr(setting.model.constraint, "temperature", "") else keys
+    keys = ("energy", "entropy", *keys) if temperature(setting) else keys
     observables: dict[str, float | bool | None] = dict.fromkeys(keys)
     if "bound" in keys:
         observables["bound"] = setting.model.weights.distance_bound(values["distance"])

@@ -71,8 +71,9 @@ class Setting:
     @cached_property
     def deviation(self) -> float | None:
         """The standard deviation of a field, None where margins are in its units anyway."""
-        meta = self.kernel.META
-        return None if meta["normalized"] else math.sqrt(meta["field_variance"])
+        if getattr(self.model.architecture, "normalized", True):
+            return None
+        return math.sqrt(self.kernel.META["field_variance"])
 
     @cached_property
     def identity(self) -> dict[str, Any]:

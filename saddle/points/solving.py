@@ -174,7 +174,10 @@ def solve_point(
     if setting.ansatz.extremised:
         symmetric = Setting.of((setting.model, "rs"))
         at = {name: values[name] for name in symmetric.parameter_names()}
-        return broken_point(setting, values, start, tolerance, lambda: solve_point(symmetric, at, None, tolerance))
+
+        return broken_point(
+            setting, values, start, tolerance, lambda moved, near: solve_point(symmetric, {**at, **moved}, near, tolerance)
+        )
     problem = problem_of(setting, values, reference)
     if (answer := _beyond_limit(setting, problem, values, tolerance)) is not None:
         return answer
