@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +12,15 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import log_ndtr, logsumexp, ndtr
 from textbook import one_rsb
 
+import replica
 import saddle
 from replica.errors import InputError
 from saddle.cli import main
 
 SYMMETRIC = "symmetric-binary-perceptron"
+OWN = Path(__file__).parent / "own_models" / "ternary.py"
+TERNARY = f"{OWN}:ternary"
+RELU = replica.zoo.tree_committee("relu")
 STEP = 0.0125
 Z = np.arange(-17.0, 17.0 + STEP / 2, STEP)  # powers of 2 cosh move the mass out by several standard deviations
 GAUSS = np.exp(-Z * Z / 2) / np.sqrt(2 * np.pi) * STEP
@@ -95,7 +101,80 @@ def test_teacher_and_student_at_their_minimum() -> None:
     assert abs((interaction + weights + top.value * patterns) / patterns) < top.error + 1e-12
 
 
+def miss_of_ternary(alpha: float, m: int, distance: float, point: saddle.Threshold) -> float:
+    """What the entropy of m ternary clones at margin 0, typed by hand, misses 0 by at a threshold, in units of the load."""
+    q0, q1, norm = (point.order_parameters[name] for name in ("q0", "q1", "Q"))
+    q0hat, q1hat, norm_hat = (point.order_parameters[name + "hat"] for name in ("q0", "q1", "Q"))
+    assert abs(q1 - norm + 2.0 * distance) < 1e-14
+    field = np.sqrt(q0hat) * Z[::4, None] + np.sqrt(q1hat - q0hat) * Z
+    bend = 0.5 * (norm_hat - q1hat)
+    log = m * logsumexp([bend + field, bend - field, np.zeros_like(field)], axis=0)
+    weights = 4 * GAUSS[::4] @ logsumexp(log, b=GAUSS, axis=1)
+    stability = (np.sqrt(q0) * Z[::4, None] + np.sqrt(q1 - q0) * Z) / np.sqrt(norm - q1)
+    patterns = 4 * GAUSS[::4] @ logsumexp(m * log_ndtr(stability), b=GAUSS, axis=1)
+    interaction = -m * (m - 1) / 2 * q1 * q1hat + m * m / 2 * q0 * q0hat - m * norm * norm_hat / 2
+    return float((interaction + weights + alpha * patterns) / patterns)
+
+
+@pytest.mark.full
+def test_weights_of_any_norm() -> None:
+    curve = saddle.ogp(TERNARY, 0.0, [3, 4])
+    for point in curve:
+        miss = miss_of_ternary(point.value, int(point["clones"]), float(point["distance"]), point)
+        assert abs(miss) < point.error + 1e-12
+
+
+def rectified(q: float) -> float:
+    """The covariance of rectified units."""
+    return (math.sqrt(1.0 - q * q) + q * (math.pi - math.acos(q)) - 1.0) / (2.0 * math.pi)
+
+
+@pytest.mark.full
+def test_committee_at_its_minimum() -> None:
+    curve = saddle.ogp(RELU, 0.0, [3, 4, 5])
+    assert curve.top is not None and curve.top.parameters["clones"] == 4
+    assert curve.points[0].row()["kappa_normalized"] == 0.0
+    top, m = curve.top, 4
+    q0, q1, q0hat, q1hat = (top.order_parameters[name] for name in ("q0", "q1", "q0hat", "q1hat"))
+    field = np.sqrt(q0hat) * Z[::4, None] + np.sqrt(q1hat - q0hat) * Z
+    weights = 4 * GAUSS[::4] @ logsumexp(m * np.logaddexp(field, -field), b=GAUSS, axis=1)
+    outer, inner, all_of_it = map(rectified, (q0, q1, 1.0))
+    stability = (np.sqrt(outer) * Z[::4, None] + np.sqrt(inner - outer) * Z) / np.sqrt(all_of_it - inner)
+    patterns = 4 * GAUSS[::4] @ logsumexp(m * log_ndtr(stability), b=GAUSS, axis=1)
+    interaction = -m * (m - 1) / 2 * q1 * q1hat + m * m / 2 * q0 * q0hat - m * q1hat / 2
+    assert abs((interaction + weights + top.value * patterns) / patterns) < top.error + 1e-12
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("model", ["relu", "sign", "ternary"])
+def test_entropies_on_a_fine_scan_of_distances(model: str) -> None:
+    """Just below the threshold clones exist at every distance, just above it there are some at which they do not."""
+    target = TERNARY if model == "ternary" else replica.zoo.tree_committee(model)
+    (point,) = saddle.ogp(target, 0.0, 3).points
+    onset = float(point["distance"])
+    scan = [onset * 1.07**k for k in range(-45, 28)]
+    near = [onset * (1.0 + 1e-3 * k) for k in range(-5, 6)]
+    for distances, shift in ((scan, 1e-3), (near, 1e-7)):
+        below, above = (
+            saddle.local_entropy(target, point.value * (1.0 + s * shift), 0.0, y=3, distance=distances) for s in (-1, 1)
+        )
+        assert below.converged and above.converged
+        assert min(below.free_entropy) > max(below.error)
+        assert min(above.free_entropy) < -max(above.error)
+    gap = [d for d, entropy in zip(near, above.free_entropy, strict=True) if entropy < 0.0]
+    assert onset in gap and len(gap) < len(near)
+
+
+@pytest.mark.full
+def test_smallest_onset_of_a_committee() -> None:
+    curve = saddle.thresholds(RELU, kappa=0.0, only=["alpha_OGP"])
+    assert curve.points[0].value == pytest.approx(0.844230186204, abs=1e-11)
+    assert curve.points[0].row()["clones"] == 4
+
+
 def test_refused() -> None:
+    with pytest.raises(InputError, match="have a prior"):
+        saddle.ogp(f"{OWN}:sparse", 0.0)
     with pytest.raises(InputError, match="continuous"):
         saddle.ogp("spherical-perceptron", 0.0)
     with pytest.raises(InputError, match="integer of at least 2"):

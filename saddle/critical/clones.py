@@ -5,7 +5,8 @@ which :math:`\phi_m = \Phi/m` vanishes falls below the capacity between :math:`q
 both ends give the capacity back.  Its minimum, where :math:`\phi_m = \partial_{q_1} \phi_m = 0`, is the onset of the gap.
 The free entropy is stationary in the order parameters: :math:`\partial_\alpha \Phi` is the energetic term and
 :math:`\partial_{q_1} \Phi` the imposed overlap's own equation, so that :math:`\alpha(q_1)` is found by Newton's method and
-its minimum as the root of a derivative, never from differences.
+its minimum as the root of a derivative, never from differences.  Weights without a fixed norm are set at a distance
+:math:`d`, with :math:`q_1 = Q - 2 d` in units of the largest squared weight, and the norm ``Q`` is extremised at each.
 """
 
 from __future__ import annotations
@@ -57,9 +58,10 @@ def ogp(
     r"""Return the loads at which ``m`` clones open an overlap gap, and the smallest over ``m``.
 
     For every number ``m`` of clones, the smallest load at which :math:`\phi_m(q_1) = 0` for some mutual overlap
-    :math:`q_1`: above it, there are no ``m`` solutions at this overlap.  Columns: ``kappa, clones, value`` and ``alpha``
-    (the load), ``overlap`` and ``distance`` (where the gap opens), order parameters, errors and status.  ``top`` is the
-    minimum over the clones, if the numbers asked for bracket it; else it has no value, and says why.
+    :math:`q_1`: above it, there are no ``m`` solutions at this overlap.  Where the norm of the weights is not fixed, clones
+    are set at a distance instead, and their overlap follows from it.  Columns: ``kappa, clones, value`` and ``alpha`` (the
+    load), ``overlap`` and ``distance`` (where the gap opens), order parameters, errors and status.  ``top`` is the minimum
+    over the clones, if the numbers asked for bracket it; else it has no value, and says why.
 
     Parameters
     ----------
@@ -79,7 +81,7 @@ def ogp(
     Raises
     ------
     InputError
-        For bad input, and for continuous weights, whose entropy is a volume and has no zero of its own.
+        For bad input, and for continuous weights and those with a prior, whose entropy counts nothing.
 
     References
     ----------
@@ -102,7 +104,7 @@ def smallest_onset(model: Model | str, kappa: float, tolerance: float = DEFAULT_
     Raises
     ------
     InputError
-        For continuous weights, whose entropy has no zero of its own.
+        For continuous weights and those with a prior, whose entropy counts nothing.
     """
     setting = _discrete(model)
     known = {m: _onset(setting, kappa, m, tolerance) for m in _USUAL}
@@ -117,15 +119,15 @@ def smallest_onset(model: Model | str, kappa: float, tolerance: float = DEFAULT_
 def _discrete(model: Model | str) -> Setting:
     """The setting of a model whose solutions can be counted."""
     setting = Setting.of((model, _ANSATZ))
-    if not setting.model.weights.unit_norm:
-        raise InputError(
-            f"The norm of the weights of {setting.model.name} is not fixed: its clones are set at a distance, not at an "
-            "overlap, and no gap in the distance is searched for."
-        )
     if not setting.model.weights.discrete:
         raise InputError(
             f"The weights of {setting.model.name} are continuous: their entropy is that of a volume, and its zero does not "
             "say where solutions end; ask for discrete weights."
+        )
+    if not setting.model.weights.counts:
+        raise InputError(
+            f"The weights of {setting.model.name} have a prior: their entropy counts no configurations, and its zero does "
+            "not say where solutions end."
         )
     return setting
 
@@ -164,7 +166,7 @@ class _Clones:
     def values(self, distance: float, alpha: float) -> dict[str, float]:
         """Every parameter at a distance between clones and a load."""
         copies = self.setting.ansatz.multiplicities[0]
-        given = {"alpha": alpha, "kappa": self.kappa, copies: self.number, "overlap": 1.0 - 2.0 * distance}
+        given = {"alpha": alpha, "kappa": self.kappa, copies: self.number, "distance": distance}
         return self.setting.resolve(given, self.tolerance)
 
     def cold(self, distance: float, alpha: float) -> Vector | None:
@@ -185,7 +187,7 @@ class _Clones:
             step = -state.free_entropy / state.energetic
             log.append(Iteration(count, abs(state.free_entropy), 1.0, "newton"))
             if abs(state.free_entropy) <= 2 * _EPS * state.scale or (abs(step) < 1e-11 * alpha and abs(step) >= last):
-                rate = problem.slope(state, self.overlap) * 2.0 * distance / state.energetic
+                rate = -problem.slope(state, self.overlap) * self.setting.distance_rate * distance / state.energetic
                 return _Vanishing(distance, alpha, rate, state, state.free_entropy, tuple(log))
             last, x = abs(step), state.coordinates
             alpha += max(-0.3 * alpha, min(0.3 * alpha, step))
@@ -193,7 +195,8 @@ class _Clones:
 
     def _inside(self, state: State) -> bool:
         """Whether clones are closer to each other than to other clones."""
-        return all(state.overlaps[k] < state.overlaps[self.overlap] for k in state.shape.pivots)
+        apart = [k for k in state.shape.pivots if k not in state.shape.norms]
+        return all(state.overlaps[k] < state.overlaps[self.overlap] for k in apart)
 
     def scan(self, alpha: float) -> list[_Vanishing]:
         """The loads over all distances where they exist, from the smallest distance to the largest."""
@@ -236,7 +239,7 @@ class _Clones:
 
 def _onset(setting: Setting, kappa: float, number: int, tolerance: float) -> Threshold:
     """The smallest load at which a number of clones has no solutions at some overlap."""
-    setting.resolve({"alpha": 1.0, "kappa": kappa, setting.ansatz.multiplicities[0]: number, "overlap": 0.9}, tolerance)
+    setting.resolve({"alpha": 1.0, "kappa": kappa, setting.ansatz.multiplicities[0]: number, "distance": 0.05}, tolerance)
     known: dict[str, Any] = {"setting": setting, "kappa": kappa, "number": number, "tolerance": tolerance}
     capacity = zero_entropy_load(Setting.of((setting.model, "rs")), kappa, tolerance)
     if not capacity.converged:
@@ -262,8 +265,9 @@ def _with_value(
     quadrature = abs(refined.alpha - point.alpha)
     # near the minimum the load is a parabola: the slope that the root leaves over costs its square
     error = quadrature + refined.rounding + abs(point.slope) * 1e-6
-    overlap = 1.0 - 2.0 * refined.distance
     state = refined.state
+    overlap = state.overlaps[setting.ansatz.imposed[0]]
+    where = f"overlap {overlap:.6g}" if setting.model.weights.unit_norm else f"distance {refined.distance:.6g}"
     return replace(
         _without(setting, kappa, number, tolerance, Status.CONVERGED, ""),
         value=refined.alpha,
@@ -272,7 +276,7 @@ def _with_value(
         quadrature_error=quadrature,
         order_parameters={k: v for pair in _pairs(state) for k, v in pair},
         message=(
-            f"Above this load no {number} solutions have the mutual overlap {overlap:.6g}, below the capacity "
+            f"Above this load no {number} solutions have the mutual {where}, below the capacity "
             f"{capacity:.10g}: the entropy of the clones and its derivative vanish ({refined.miss:.1e}, {point.slope:.1e})."
         ),
         observables={"alpha": refined.alpha, "overlap": overlap, "distance": refined.distance},
