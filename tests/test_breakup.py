@@ -9,6 +9,8 @@ from test_clusters import phi_reference
 import saddle
 from saddle.critical.landmarks import thresholds
 
+pytestmark = pytest.mark.full
+"""Every run holds the number itself (test_published.py)."""
 TARGET = ("binary-perceptron", "local-entropy-reference")
 
 

@@ -128,6 +128,7 @@ def test_numbers_of_replicas_are_checked():
         thresholds("binary-perceptron", y=1.0)
 
 
+@pytest.mark.full
 def test_windows_have_their_thresholds_too():
     """A smaller window is the harder one: references lie inside, and a grid of profiles brackets both loads."""
     found = {p.name: p for p in thresholds(SYMMETRIC, kappa=1.0, only=["alpha_LE", "alpha_gap"])}

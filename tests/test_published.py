@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +34,12 @@ def test_every_number_that_is_computed_agrees(rows: list[dict[str, Any]]) -> Non
             assert row["agrees"] is True, row
             assert 0.0 < row["error"] < 1e-11
             assert row["note"] is None
+
+
+def test_the_readme_shows_the_table(rows: list[dict[str, Any]]) -> None:
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    begin, end = "<!-- published: begin (the text of saddle.published.markdown) -->\n", "\n<!-- published: end -->"
+    assert readme.partition(begin)[2].partition(end)[0] == published.markdown(rows)
 
 
 def test_a_number_that_waits_says_for_what(rows: list[dict[str, Any]]) -> None:
