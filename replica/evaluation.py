@@ -19,6 +19,7 @@ from replica.expr import Average, SiteSum, Step, slope_and_rest
 from replica.limits.maximum import AtMaximum, Maximum
 from replica.limits.maximum_evaluation import evaluator as maximum_evaluator
 from replica.parts.losses import places, written_out
+from replica.parts.noisy_losses import as_averages
 from replica.parts.pieces import BARE
 from replica.passes import crossings, has_edges, linear_arguments
 
@@ -72,10 +73,11 @@ def evaluate(
         for symbol, definition in (definitions or {}).items():
             if definition.free_symbols <= environment.keys() and symbol not in environment:
                 environment[symbol] = _compile(definition, rule)(environment)
-        missing = sp.sympify(expr).free_symbols - environment.keys()
+        expr = as_averages(sp.sympify(expr))
+        missing = expr.free_symbols - environment.keys()
         if missing:
             raise KeyError(f"no value for {', '.join(sorted(s.name for s in missing))}")
-        return _compile(sp.sympify(expr), rule)(environment)
+        return _compile(expr, rule)(environment)
 
 
 def _h(x: Any) -> Any:

@@ -22,7 +22,7 @@ import sympy as sp
 
 from replica.errors import NotDifferentiable
 from replica.parts.levels import LogTrace, Moment, Trace, trace_of
-from replica.parts.losses import moved_onto_noise
+from replica.parts.noisy_losses import COSTS, NOISY, Cost, CostSlope, LogNoisy, Noisy, smoothed_cost
 from replica.parts.pieces import BARE, SMOOTH, LogPieces, Pieces, Steps, StepsSlope, smoothed
 
 
@@ -199,8 +199,6 @@ class Average(sp.Expr):
 
     def _eval_derivative(self, s: sp.Symbol) -> sp.Expr:
         body, z, v = self.args
-        if (moved := moved_onto_noise(body, z, v, s)) is not None:
-            return Average(moved[0], z, v) + sp.diff(v, s) / 2 * Average(moved[1], z, v)
         result = Average(sp.diff(body, s), z, v)
         if (dv := sp.diff(v, s)) != 0:
             result += dv / 2 * Average(sp.diff(body, z, 2), z, v)
@@ -284,13 +282,13 @@ class Positive(sp.Function):
         return x
 
 
-SPECIAL = (H, Mills, MillsExcess, LogH, TwoCosh, Log2Cosh, sp.tanh, Trace, LogTrace, Moment, *SMOOTH)
+SPECIAL = (H, Mills, MillsExcess, LogH, TwoCosh, Log2Cosh, sp.tanh, Trace, LogTrace, Moment, *SMOOTH, *NOISY)
 """Functions whose (first) arguments say where an integrand has its features."""
 
-LOG_OF = {H: LogH, TwoCosh: Log2Cosh, Trace: LogTrace, Pieces: LogPieces}
+LOG_OF = {H: LogH, TwoCosh: Log2Cosh, Trace: LogTrace, Pieces: LogPieces, Noisy: LogNoisy}
 """Functions whose logarithm is a function of its own."""
 
-SINGULAR = (Step, Delta, *BARE)
+SINGULAR = (Step, Delta, *BARE, *COSTS)
 """Functions that must be averaged before they are differentiated."""
 
 
@@ -306,7 +304,7 @@ def with_arguments(node: sp.Expr, change: Callable[[sp.Expr], sp.Expr]) -> sp.Ex
 
 
 def _integrated(singular: sp.Expr, z: sp.Symbol, v: sp.Expr) -> sp.Expr:
-    """The Gaussian average of a step, a delta or several steps of linear arguments."""
+    """The Gaussian average of a step, a delta, several steps or a loss of linear arguments."""
     if isinstance(singular, (Steps, StepsSlope)):
         parts = [slope_and_rest(edge, z) for edge in singular.edges]
         if any(slope != 1 for slope, _ in parts):
@@ -314,7 +312,9 @@ def _integrated(singular: sp.Expr, z: sp.Symbol, v: sp.Expr) -> sp.Expr:
         return smoothed(singular, tuple(-rest / sp.sqrt(v) for _, rest in parts), sp.sqrt(v))
     argument = singular.args[0]
     slope, rest = slope_and_rest(argument, z)
-    if slope not in (1, -1):
+    if isinstance(singular, COSTS) and slope == 1:
+        return smoothed_cost(singular, rest, v)
+    if slope not in (1, -1) or isinstance(singular, COSTS):
         raise NotDifferentiable(f"{singular} has slope {slope}; only unit slopes arise from fields")
     scaled = -rest / sp.sqrt(v)
     if isinstance(singular, Step):
@@ -350,6 +350,8 @@ def field_derivative(factor: sp.Expr, field: sp.Symbol, order: int) -> sp.Expr:
             factor = slope * Delta(factor.args[0])
         elif isinstance(factor, Steps):
             factor = StepsSlope(*factor.args)
+        elif isinstance(factor, Cost):
+            factor = CostSlope(*factor.args)
         else:
             factor = sp.expand(sp.diff(factor, field), deep=False)
     return factor

@@ -336,19 +336,17 @@ class Model:
         Raises
         ------
         InputError
-            If the other model has other weights, another architecture or another teacher, or if this one has a loss.
+            If the other model has other weights, another architecture or another teacher.
         """
-        from replica.parts.constraints import Loss
-
         for part in ("weights", "architecture", "teacher"):
             if getattr(self, part) != getattr(reference, part):
                 raise InputError(
                     f"The reference of {self.name} may have another constraint, but not another {part} as {reference.name} "
                     "has."
                 )
-        if isinstance(self.constraint, Loss):
-            raise InputError(f"Probes with a {self.constraint.name} are not solved around a reference; count errors.")
-        options = (*(o for o in self.options if o[0] != "reference_model"), ("reference_model", reference.name))
+        own = ((f"reference_{name}", value) for name, value in reference.options if name == "loss")
+        kept = (option for option in self.options if not option[0].startswith("reference_"))
+        options = (*kept, ("reference_model", reference.name), *own)
         return replace(self, reference=replace(reference, reference=None), options=options)
 
     def obeyed(self, prefix: str) -> Model:

@@ -15,11 +15,9 @@ from typing import Any
 import sympy as sp
 
 from replica.ansatz import Leaf, Node, PairClass, Path, anchors_of, multiplicity
-from replica.errors import UnsupportedAnsatz
 from replica.expr import SINGULAR, Average, SiteSum, canonical, field_derivative
 from replica.fields import FieldTree, leaf_species
 from replica.parts.levels import measure_polynomial
-from replica.parts.losses import LossFunction
 from replica.parts.pieces import SMOOTH
 
 Mark = tuple[tuple[int, int], ...]
@@ -102,9 +100,6 @@ class NestedAverage:
             return value**order * measure_polynomial(self.levels, value) / norm * sp.exp(exponent)
         field = sp.Symbol(f"{fields.label}field")
         factor = self.smoothed(path, field)
-        if leaf.anchor and factor.has(LossFunction):
-            message = f"The species {leaf.species} has no noise that would smooth a loss: count errors instead."
-            raise UnsupportedAnsatz(message)
         if factor.has(*SINGULAR):
             return field_derivative(factor, field, order).subs(field, mean)
         return factor.subs(field, mean) * self._log_derivatives(leaf, factor, field, mean, order)

@@ -15,6 +15,8 @@ import sympy as sp
 from replica.evaluation import FUNCTIONS
 from replica.expr import Average, SiteSum
 from replica.limits.maximum import AtMaximum, Maximum
+from replica.parts.losses import written_out
+from replica.parts.noisy_losses import as_averages
 from replica.passes import linear_arguments
 
 _DIGITS = 40
@@ -36,7 +38,7 @@ def even_in(body: sp.Expr, z: sp.Symbol) -> bool:
 def is_even_function(body: sp.Expr, z: sp.Symbol) -> bool:
     """Return whether a body does not change when ``z`` changes its sign."""
     draw = random.Random(20)
-    plain = _without_averages(body, draw)
+    plain = written_out(_without_averages(as_averages(body), draw))
     symbols = sorted(plain.free_symbols, key=lambda s: s.name)
     if z not in symbols:
         return True

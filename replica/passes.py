@@ -43,9 +43,10 @@ from replica.fields import Definitions
 from replica.limits.maximum import AtMaximum, Maximum
 from replica.parts.levels import LogTrace, Moment, Trace, is_symmetric
 from replica.parts.losses import LossFunction
+from replica.parts.noisy_losses import NOISY, Noisy, edges_of
 from replica.parts.pieces import SMOOTH, Pieces
 
-TILTS = (H, TwoCosh, Trace, sp.exp, Pieces)
+TILTS = (H, TwoCosh, Trace, sp.exp, Pieces, Noisy)
 
 
 def merge(expr: sp.Expr, definitions: Definitions) -> sp.Expr:
@@ -81,7 +82,7 @@ def _merge_here(outer: Average, definitions: Definitions) -> sp.Expr | None:
 
 
 def _only_singular(rest: sp.Expr, v: sp.Symbol) -> bool:
-    """Whether the variable enters the rest through steps and deltas alone, so that its average stays elementary."""
+    """Whether the variable enters the rest through steps, deltas and losses alone, whose average is a function."""
     return all(isinstance(f, SINGULAR) for f in sp.Mul.make_args(rest) if f.has(v))
 
 
@@ -187,7 +188,7 @@ def _mirrored(term: sp.Expr, flips: dict[sp.Symbol, sp.Expr]) -> sp.Expr:
         sign = -1 if _leading_negative(argument) else 1
         odd = isinstance(term, Moment) and term.order % 2 == 1
         return (-1 if odd and sign < 0 else 1) * term.func(sign * argument, *term.args[1:])
-    if isinstance(term, (H, Mills, MillsExcess, LogH, sp.exp, Trace, LogTrace, Moment, *SMOOTH)):
+    if isinstance(term, (H, Mills, MillsExcess, LogH, sp.exp, Trace, LogTrace, Moment, *SMOOTH, *NOISY)):
         return with_arguments(term, lambda a: sp.expand(a.subs(flips, simultaneous=True)))
     if isinstance(term, (sp.Mul, sp.Pow)):
         powers = [factor.as_base_exp() for factor in sp.Mul.make_args(term)]
@@ -254,7 +255,7 @@ def _collect(
 ) -> None:
     special = isinstance(node, SPECIAL) and any(argument.has(z) for argument in arguments(node))
     if special and not node.args[0].has(*SPECIAL):
-        for argument in arguments(node):
+        for argument in edges_of(node) if isinstance(node, NOISY) else arguments(node):
             spread = []
             for average in inner:
                 slope, argument = slope_and_rest(argument, average.variable)
@@ -281,7 +282,7 @@ def _collect(
 
 def has_edges(body: sp.Expr, z: sp.Symbol) -> bool:
     """Whether one centre is not enough: a factor with several edges, or one that is worth violating, depends on ``z``."""
-    if any(loss.has(z) for loss in body.atoms(LossFunction)):
+    if any(loss.has(z) for loss in body.atoms(LossFunction, *NOISY)):
         return True
     nodes = [node for node in body.atoms(*SMOOTH) if any(a.has(z) for a in node.edges)]
     return any(len(node.edges) > 1 or _costs(node) for node in nodes) or bool(edge_tilts(body, z))

@@ -144,10 +144,6 @@ def test_margins_that_cannot_be_compared() -> None:
     for ask in (saddle.thresholds, saddle.diagram):
         with pytest.raises(replica.InputError, match="symmetric-binary-perceptron"):
             ask(THRESHOLD.around(WINDOW), alpha=0.5)
-    with pytest.raises(replica.InputError, match="smooth a loss"):
-        replica.derive(THRESHOLD.around(replica.soft(THRESHOLD, "hinge")), FP)
-    with pytest.raises(replica.InputError, match="count errors"):
-        replica.soft(THRESHOLD, "hinge").around(THRESHOLD)
 
 
 def test_what_vanishes_by_symmetry() -> None:

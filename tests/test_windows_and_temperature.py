@@ -225,5 +225,3 @@ def test_bad_losses_are_refused() -> None:
             replica.soft(model, text)
     with pytest.raises(InputError, match="no hard limit"):
         saddle.solve((replica.soft(model, "hinge"), "rs"), alpha=0.5, kappa=0.0, beta="inf")
-    with pytest.raises(InputError, match="count errors"):
-        replica.derive(replica.soft(model, "hinge"), "franz-parisi")

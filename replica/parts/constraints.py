@@ -200,11 +200,9 @@ class Loss:
 
     def factor(self, fld: Expr, parameters: dict[str, Symbol]) -> Expr:
         r""":math:`e^{-\beta\,\ell(\Delta - \kappa)}`."""
-        from sympy import exp
+        from replica.parts.noisy_losses import cost
 
-        from replica.parts.losses import loss_function
-
-        return exp(-parameters[self.temperature] * loss_function(self.text)(fld - parameters["kappa"]))
+        return cost(fld - parameters["kappa"], parameters[self.temperature], self.text)
 
     def implies(self, inner: dict[str, float], outer: dict[str, float]) -> bool:
         """Never: at a finite temperature a pattern may cost anything."""
@@ -240,4 +238,4 @@ def soft(model: Model, loss: str = "errors") -> Model:
     from replica.parts.losses import loss_function
 
     loss_function(loss)
-    return replace(model, constraint=Loss(loss))
+    return replace(model, constraint=Loss(loss), options=(*model.options, ("loss", loss)))

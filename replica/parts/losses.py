@@ -1,8 +1,7 @@
 r"""Losses of the stability that a user writes down: :math:`e^{-\beta \ell(x)}` instead of a hard constraint.
 
-A loss need not be differentiable (the hinge is not).  Where the noise of a replica averages its factor, derivatives in
-the field move onto the Gaussian by Stein's lemma, :math:`E[f'(z)] = E[z f(z)]/v`, so that the loss itself is never
-differentiated; its kinks only say where a quadrature needs its nodes.
+A loss need not be differentiable (the hinge is not): it is never differentiated, but averaged over the noise of a replica
+(:mod:`replica.parts.noisy_losses`); its kinks only say where a quadrature needs its nodes.
 """
 
 from __future__ import annotations
@@ -93,41 +92,6 @@ def _kinks(formula: sp.Expr, text: str) -> tuple[tuple[sp.Expr, float], ...]:
 def written_out(expr: sp.Expr) -> sp.Expr:
     """The expression with its losses as formulas."""
     return expr.replace(lambda e: isinstance(e, LossFunction), lambda e: e.written)
-
-
-def moved_onto_noise(body: sp.Expr, z: sp.Symbol, v: sp.Expr, s: sp.Symbol) -> tuple[sp.Expr, sp.Expr] | None:
-    """What an average over ``z`` becomes when it is differentiated in ``s``: bodies for a fixed variance, and for its slope.
-
-    None if no loss depends on ``z`` here (outside of other averages).
-    """
-    losses = _losses_in(body, z)
-    if not losses:
-        return None
-    names = {loss: sp.Dummy() for loss in losses}
-    back = {dummy: loss for loss, dummy in names.items()}
-    fixed = body.xreplace(names)
-    direct = sp.diff(fixed, s).xreplace(back)
-    slopes = {sp.diff(loss.args[0], s) for loss in losses}
-    if len(slopes) != 1 or any(sp.diff(loss.args[0], z) != 1 for loss in losses):
-        raise NotDifferentiable(f"the losses in {body} have different arguments")
-    (slope,) = slopes
-    shifted = slope * (z / v * body - sp.diff(fixed, z).xreplace(back)) if slope != 0 else sp.Integer(0)
-    return direct + shifted, (z**2 / v**2 - 1 / v) * body
-
-
-def _losses_in(node: sp.Expr, z: sp.Symbol) -> set[LossFunction]:
-    from replica.expr import Average
-
-    if isinstance(node, Average):
-        return set()
-    if isinstance(node, LossFunction):
-        return {node} if node.has(z) else set()
-    return set().union(*(_losses_in(arg, z) for arg in node.args))
-
-
-def loss_tilts(tilts: dict[sp.Expr, sp.Expr], z: sp.Symbol) -> tuple[tuple[sp.Expr, sp.Expr], ...]:
-    """The tilts that are exponentials of losses of ``z``, with their powers."""
-    return tuple((tilt, power) for tilt, power in tilts.items() if _losses_in(tilt, z))
 
 
 def places(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, list[sp.Expr], float]]:

@@ -8,6 +8,7 @@ from replica.expr import Delta, H, Log2Cosh, LogH, Mills, MillsExcess, Step, Two
 from replica.parts.pieces import SMOOTH
 from replica.printing.breaking import COLUMNS, PAGE, width
 from replica.printing.level_words import LEVELS, level_text
+from replica.printing.loss_words import LOSSES, loss_text
 from replica.printing.notation import Name, superscript
 from replica.printing.piecewise_words import function_text
 from replica.printing.writing import Writer
@@ -84,6 +85,8 @@ class LatexWriter(Writer):
             return function_text(self, expr, power, latex=True)
         if isinstance(expr, LEVELS):
             return level_text(self, expr, power, latex=True)
+        if isinstance(expr, LOSSES):
+            return loss_text(self, expr, power, latex=True)
         argument, single = self.argument(expr)
         tall = r"\frac" in argument
         inner = rf"\left({argument}\right)" if tall else f"({argument})"
@@ -170,6 +173,8 @@ class TextWriter(Writer):
             return function_text(self, expr, power, latex=False)
         if isinstance(expr, LEVELS):
             return level_text(self, expr, power, latex=False)
+        if isinstance(expr, LOSSES):
+            return loss_text(self, expr, power, latex=False)
         argument, single = self.argument(expr)
         raised = self.power(power) if power else ""
         if isinstance(expr, MillsExcess):

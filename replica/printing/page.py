@@ -19,6 +19,7 @@ from replica.parts.pieces import SMOOTH
 from replica.printing.breaking import COLUMNS, PAGE, columns, lines, width, wrapped
 from replica.printing.level_words import level_explanations
 from replica.printing.looks import LatexWriter, TextWriter
+from replica.printing.loss_words import loss_explanations
 from replica.printing.notation import Notation
 from replica.printing.piecewise_words import explanations
 from replica.printing.shorthand import Shorthand
@@ -145,7 +146,9 @@ class Page:
             sentences.append(
                 f"{_listed(law)} {'is a Gaussian variable' if len(law) == 1 else 'are independent Gaussian variables'}"
             )
-        told = explanations(exprs, self.full, self.latex) | level_explanations(exprs, self.full, self.latex)
+        told: dict[object, str] = dict(explanations(exprs, self.full, self.latex))
+        told.update(level_explanations(exprs, self.full, self.latex))
+        told.update(loss_explanations(exprs, self.full, self.latex))
         for name, sentence in told.items():
             if name not in self.told:
                 self.told.add(name)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from replica.expr import Delta, H, Step
-from replica.parts.losses import LossFunction
 from replica.parts.pieces import BARE, SMOOTH, Edge, EdgeExcess, LogPieces, Pieces, Share, StepsSlope
 
 if TYPE_CHECKING:
@@ -64,9 +63,6 @@ def function_text(writer: Writer, node: sp.Expr, power: str, latex: bool) -> str
 def explanations(exprs: Iterable[sp.Expr], writer: Writer, latex: bool) -> dict[object, str]:
     """A sentence for every letter that these expressions use, by what identifies it."""
     found: dict[object, str] = {}
-    for loss in sorted({node.func for expr in exprs for node in expr.atoms(LossFunction)}, key=str):
-        formula = sp.latex(loss.plain) if latex else str(loss.plain)
-        found[loss.text] = rf"$\ell(x) = {formula}$ is the loss" if latex else f"ℓ(x) = {formula} is the loss"
     atoms = {node for expr in exprs for node in expr.atoms(*SMOOTH)}
     for node in sorted(atoms, key=sp.default_sort_key):
         owner = _owner(node.log_weights)

@@ -17,14 +17,16 @@ from replica.expr import Average, Delta, H, Log2Cosh, LogH, Mills, MillsExcess, 
 from replica.limits.maximum import AtMaximum, Maximum
 from replica.parts.hermite import PowerSeries
 from replica.parts.levels import Trace
-from replica.parts.losses import LossFunction
+from replica.parts.noisy_losses import Noisy
 from replica.parts.pieces import BARE, SMOOTH, edge_count
 from replica.parts.pieces import Pieces as Smoothed
 from replica.printing.level_words import LEVELS
+from replica.printing.loss_words import LOSSES
 from replica.printing.notation import Name, Notation
 from replica.printing.piecewise_words import written_out
 
-SPECIAL_FORMS = (H, LogH, Mills, MillsExcess, TwoCosh, Log2Cosh, Step, Delta, sp.tanh, sp.exp, *SMOOTH, *BARE, *LEVELS)
+_TAILS = (H, LogH, Mills, MillsExcess)
+SPECIAL_FORMS = (*_TAILS, TwoCosh, Log2Cosh, Step, Delta, sp.tanh, sp.exp, *SMOOTH, *BARE, *LEVELS, *LOSSES)
 
 
 BINDERS = (Average, SiteSum, Maximum, AtMaximum)
@@ -251,7 +253,7 @@ class Writer(ABC):
                 after.append(base**exponent)
             else:
                 above.append(base**exponent)
-        tilts = (H, TwoCosh, Trace, sp.exp, Smoothed)
+        tilts = (H, TwoCosh, Trace, sp.exp, Smoothed, Noisy)
         after.sort(key=lambda f: (f.has(*BINDERS), not isinstance(f.as_base_exp()[0], tilts)))
         return negative, sorted(above, key=self._factor_place), sorted(below, key=self._factor_place), after
 
@@ -342,8 +344,6 @@ class Writer(ABC):
             return self.exponential(self.argument(expr)[0] if minus is None else f"-{self.named(minus, '')}")
         if isinstance(expr, SPECIAL_FORMS):
             return self._function(expr, "")
-        if isinstance(expr, LossFunction):
-            return f"{self.LOSS}({self.line(expr.args[0])})"
         if isinstance(expr, sp.Pow):
             return self._power(expr.base, expr.exp)
         if expr == sp.pi:

@@ -173,11 +173,13 @@ class _Factor:
 
         from replica.expr import Step, arguments, slope_and_rest
         from replica.parts.losses import LossFunction, written_out
+        from replica.parts.noisy_losses import as_averages
         from replica.parts.pieces import Steps
 
         field = sp.Symbol("field")
         constraint = model.obeyed(prefix).constraint
-        factor = constraint.factor(field, {name: sp.Float(values[prefix + name]) for name in constraint.parameters})
+        numbers = {name: sp.Float(values[prefix + name]) for name in constraint.parameters}
+        factor = as_averages(constraint.factor(field, numbers))
         bare = sorted(factor.atoms(Step, Steps), key=str)
         borders = [slope_and_rest(edge, field) for step in bare for edge in arguments(step)]
         for loss in factor.atoms(LossFunction):

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from saddle.checking.noisy_grid import named, panels, written
+
 if TYPE_CHECKING:
     import sympy as sp
 
@@ -76,13 +78,15 @@ def _compile(expr: sp.Expr, depth: int, rule: Trapezoid) -> Evaluator:
 
     from replica.expr import SiteSum
     from replica.parts.losses import written_out
+    from replica.parts.noisy_losses import as_averages
 
     expr = expr.replace(lambda e: isinstance(e, SiteSum), lambda e: e.expanded())
     nodes = _outermost(expr)
     names = {node: sp.Dummy() for node in nodes}
-    plain = written_out(expr.xreplace(names))
+    plain, losses = named(expr.xreplace(names))
+    plain = written_out(as_averages(plain))
     symbols = sorted(plain.free_symbols - set(names.values()), key=lambda s: s.name)
-    function = sp.lambdify([*symbols, *names.values()], plain, modules=[_functions(), "numpy"], cse=True)
+    function = sp.lambdify([*symbols, *names.values()], plain, modules=[{**_functions(), **losses}, "numpy"], cse=True)
     inner = [_average(node, depth, rule) for node in nodes]
 
     def run(environment: Environment) -> Any:
@@ -95,7 +99,11 @@ def _average(node: Any, depth: int, rule: Trapezoid) -> Evaluator:
     import sympy as sp
 
     from replica.expr import Step
+    from replica.parts.noisy_losses import COSTS
 
+    costs = [cost for cost in node.body.atoms(*COSTS) if cost.has(node.variable)]
+    if costs:
+        return _between_kinks(node, costs, depth, rule)
     steps = [f for f in sp.Mul.make_args(node.body) if isinstance(f, Step) and f.has(node.variable)]
     if steps:
         return _half_line(node, steps, depth, rule)
@@ -133,6 +141,28 @@ def _half_line(node: Any, steps: list[Any], depth: int, rule: Trapezoid) -> Eval
         weights = _HALF_STEP * distance * stretch * np.exp(-(points**2) / (2.0 * v)) / np.sqrt(2.0 * math.pi * v)
         inside = {s: np.asarray(x)[..., None] for s, x in environment.items()}
         return np.sum(body({**inside, z: points}) * weights, axis=-1)
+
+    return run
+
+
+def _between_kinks(node: Any, costs: list[Any], depth: int, rule: Trapezoid) -> Evaluator:
+    """An average over the noise of a loss that has not been averaged before: nodes between the kinks."""
+    from replica.expr import slope_and_rest
+
+    (cost,) = costs
+    z, kinks = node.variable, written(cost.args[2])[1]
+    _, offset = slope_and_rest(cost.args[0], z)
+    rest, variance = _compile(offset, depth, rule), _compile(node.variance, depth, rule)
+    body = _compile(node.body, depth + 1, rule)
+
+    def run(environment: Environment) -> Any:
+        deviation = float(np.ravel(variance(environment))[0]) ** 0.5
+        inside = {s: np.asarray(x)[..., None] for s, x in environment.items()}
+        total: Any = 0.0
+        for points, weights in panels(np.asarray(rest(environment), dtype=float), deviation, kinks):
+            density = weights * np.exp(-0.5 * points**2) / math.sqrt(2.0 * math.pi)
+            total = total + np.sum(body({**inside, z: deviation * points}) * density, axis=-1)
+        return total
 
     return run
 

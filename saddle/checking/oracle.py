@@ -22,12 +22,14 @@ _ON_GRID = 10
 
 def affordable(*exprs: sp.Expr) -> int:
     """Return the digits that all of these expressions can be given."""
-    return min(_AFFORDABLE.get(nesting(expr), _ON_GRID) for expr in exprs)
+    return min(_ON_GRID if is_deep(expr) else _AFFORDABLE[nesting(expr)] for expr in exprs)
 
 
 def is_deep(expr: sp.Expr) -> bool:
-    """Return whether an expression is left to the grid."""
-    return nesting(expr) not in _AFFORDABLE
+    """Return whether an expression is left to the grid: many averages, or the noise in front of a loss inside of others."""
+    from replica.parts.noisy_losses import COSTS, NOISY
+
+    return nesting(expr) not in _AFFORDABLE or expr.has(*NOISY, *COSTS)
 
 
 def number(expr: sp.Expr, values: Mapping[str, Any], definitions: Mapping[sp.Symbol, sp.Expr], digits: int) -> Any:

@@ -122,22 +122,33 @@ def model_of(args: argparse.Namespace) -> Any:
     hot = getattr(args, "beta", None) is not None
     if args.command in COMPUTING and options["loss"] is not None and not hot:
         raise InputError("--loss needs --beta, the inverse temperature that multiplies it")
-    other, warm = getattr(args, "reference_model", None), getattr(args, "reference_beta", None) is not None
-    if warm and not hot and other is None:
-        raise InputError("--reference-beta needs --beta, that of the probes, or --reference-model")
     model = zoo_model(args.model, **options) if isinstance(args.model, str) else args.model
-    model = _at_temperature(model, hot)
-    return model if other is None else model.around(_at_temperature(_reference(other, options), warm))
+    model, reference = _at_temperature(model, hot), _reference(args, options, hot)
+    return model if reference is None else model.around(reference)
 
 
 def _at_temperature(model: Any, hot: bool) -> Any:
     return replica.soft(model) if hot and not hasattr(model.constraint, "temperature") else model
 
 
-def _reference(name: str, options: Mapping[str, Any]) -> Any:
-    """The model of a reference: the activation and the weights are those of the probes where the name takes any."""
-    takes = {**options, "loss": None} if name == "tree-committee" else {}
-    return zoo_model(name, **takes)
+def _reference(args: argparse.Namespace, options: Mapping[str, Any], hot: bool) -> Any:
+    """The model of a reference, None where it is that of the probes.
+
+    Its activation and weights are those of the probes where the name takes any, its loss is its own.
+    """
+    name, loss = (getattr(args, option, None) for option in ("reference_model", "reference_loss"))
+    warm = getattr(args, "reference_beta", None) is not None
+    if warm and not hot and name is None and loss is None:
+        raise InputError("--reference-beta needs --beta, that of the probes, or --reference-model or --reference-loss")
+    if args.command in COMPUTING and loss is not None and not warm:
+        raise InputError("--reference-loss needs --reference-beta, the inverse temperature that multiplies it")
+    if name is None and loss is None:
+        return None
+    name = args.model if name is None else name
+    if not isinstance(name, str):
+        return replica.soft(name, str(loss))
+    takes = options if name in (args.model, "tree-committee") else {}
+    return _at_temperature(zoo_model(name, **{**takes, "loss": loss}), warm)
 
 
 def zoo_model(name: str, **options: Any) -> Any:
@@ -178,9 +189,11 @@ def _check_ansatz(args: argparse.Namespace, ansatz: Any) -> None:
 
 
 def check_reference(args: argparse.Namespace, ansatze: Sequence[Any]) -> None:
-    """Refuse the model of a reference where no ansatz has one."""
-    if getattr(args, "reference_model", None) is not None and not any(ansatz.prefixes for ansatz in ansatze):
-        raise InputError(f"the ansatz {ansatze[0].name} has no reference, whose model --reference-model would be")
+    """Refuse the model or the loss of a reference where no ansatz has one."""
+    for option in ("reference_model", "reference_loss"):
+        if getattr(args, option, None) is not None and not any(ansatz.prefixes for ansatz in ansatze):
+            what, name = option.partition("_")[2], option.replace("_", "-")
+            raise InputError(f"the ansatz {ansatze[0].name} has no reference, whose {what} --{name} would be")
 
 
 def _check_options(args: argparse.Namespace, ansatze: Sequence[Any]) -> None:

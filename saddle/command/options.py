@@ -96,6 +96,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         found = getattr(args, name, None)
         if found is not None:
             check_domain(name, found)
+    return _complete(args, "the following arguments are required: --reference-kappa")
+
+
+def _complete(args: argparse.Namespace, missing: str) -> argparse.Namespace:
+    """A reference at a temperature has the margin 0 unless another one is given; a hard one needs its margin."""
+    if args.command == "franz-parisi" and args.reference_kappa is None:
+        if all(getattr(args, name) is None for name in ("beta", "reference_beta", "reference_loss")):
+            raise InputError(missing)
+        args.reference_kappa = (0.0,)
     return args
 
 
@@ -191,7 +200,7 @@ def _max_margin(parser: Parser) -> None:
 def _franz_parisi(parser: Parser) -> None:
     _model(parser)
     _range(parser, "alpha", "load, patterns per weight", required=True)
-    _range(parser, "reference-kappa", "margin of the reference, or max", required=True, words=("max",))
+    _range(parser, "reference-kappa", "margin of the reference, or max (at a temperature: default 0)", words=("max",))
     _range(parser, "kappa", "margin (default 0)", default=(0.0,))
     _range(parser, "distance", "distance from the reference, in (0, 1/2)", required=True)
     _temperature(parser, reference=True)
@@ -313,6 +322,8 @@ def _temperature(parser: Parser, reference: bool = False) -> None:
 def _reference(parser: Parser) -> None:
     meaning = "whose solution the reference is, if its constraint is another one than that of the probes"
     parser.add_argument("--reference-model", metavar="MODEL", help=meaning)
+    meaning = "what a pattern costs the reference, at its own --reference-beta (see --loss)"
+    parser.add_argument("--reference-loss", metavar="LOSS", help=meaning)
 
 
 def _ansatz(parser: Parser, several: bool = False) -> None:
@@ -400,7 +411,7 @@ def settings_of(command: str, given: Mapping[str, Any]) -> argparse.Namespace:
     args = argparse.Namespace(command=command, **{name: action.default for name, action in actions.items()})
     for name, value in given.items():
         setattr(args, name, as_range(name, value) if actions[name].metavar == "RANGE" and value is not None else value)
-    return args
+    return _complete(args, f"{command} needs reference_kappa.")
 
 
 _ON_PAPER = ("help", "json", "csv", "plot", *SCHEDULE)

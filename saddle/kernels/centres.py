@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from replica.parts.losses import loss_tilts, places
+from replica.parts.noisy_losses import Noisy
 from replica.passes import crossings, edge_tilts, linear_arguments
-from saddle.kernels.loss_nodes import emit_feature, emit_mode
-from saddle.kernels.modes import Modes
-from saddle.kernels.tilts import log_tilt
+from saddle.kernels.modes import Modes, Powers
+from saddle.kernels.tilts import log_tilt, split_tilts
 
 if TYPE_CHECKING:
     from saddle.kernels.codegen import KernelWriter
@@ -43,12 +42,8 @@ def emit_centres(writer: KernelWriter, loop: Loop, tag: str) -> None:
         for average in loop.averages
         for slope, rest, spread, side, loss in crossings(average.body, loop.variable)
     }
-    features = {
-        (sp.factor_terms(rest), tuple(spread), width): None
-        for average in loop.averages
-        for rest, spread, width in places(average.body, loop.variable)
-    }
-    most = 3 + len(kinks) + len(tilts) + len(beside) + len(features)
+    peaked = [loop.powers] if loop.powers else _losses_in_front(loop)
+    most = 3 + 2 * len(peaked) + len(kinks) + len(tilts) + len(beside)
     for line in (
         f"centres_{tag} = np.zeros({most})",
         f"widths_{tag} = np.full({most}, sd_{tag})",
@@ -57,11 +52,9 @@ def emit_centres(writer: KernelWriter, loop: Loop, tag: str) -> None:
         f"high_{tag} = 0.0",
     ):
         scope.add(line)
-    if loss_tilts(dict(loop.powers), loop.variable):
-        emit_mode(writer, loop, tag)
-    elif loop.powers:
-        Modes(tag, loop.powers, loop.variable, _text(variance), scope, writer.evaluate, log_tilt).write_centres()
-    else:
+    for powers in peaked:
+        Modes(tag, powers, loop.variable, _text(variance), scope, writer.evaluate, log_tilt).write_centres()
+    if not loop.powers:
         for slope, rest, side, loss in sorted(tilts, key=str):
             _emit_tilt(writer, tag, (slope, rest), side, loss, variance)
     scope.add(f"low_{tag} -= reach * sd_{tag}")
@@ -70,8 +63,6 @@ def emit_centres(writer: KernelWriter, loop: Loop, tag: str) -> None:
         _emit_kink(writer, tag, slope, rest, sp.Add(*spread))
     for slope, rest, spread, side, loss in sorted(beside, key=str):
         _emit_kink(writer, tag, slope, rest, sp.Add(*spread), (side, loss))
-    for rest, spread, width in sorted(features, key=str):
-        emit_feature(writer, tag, rest, sp.Add(*spread), width)
     for line in (
         f"node_{tag} = low_{tag}",
         f"mesh_{tag} = 4.0 * quarter_step",
@@ -93,6 +84,16 @@ def emit_centres(writer: KernelWriter, loop: Loop, tag: str) -> None:
         f"    norm_{tag} = 0.5",
     ):
         scope.add(line)
+
+
+def _losses_in_front(loop: Loop) -> list[Powers]:
+    """The smoothed losses in front of the bodies of a loop, which move its mass, once each set of them."""
+    found: dict[Powers, None] = {}
+    for average in loop.averages:
+        tilts, _ = split_tilts(average.body)
+        losses = {t: p for t, p in tilts.items() if isinstance(t, Noisy) and t.has(loop.variable)}
+        found |= {tuple(sorted(losses.items(), key=str)): None} if losses else {}
+    return list(found)
 
 
 def _emit_tilt(

@@ -13,7 +13,7 @@ The printed source is plain Python: it also runs without a compiler.  Everything
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import sympy as sp
 
@@ -31,13 +31,14 @@ from replica.expr import (
 )
 from replica.limits.maximum import half_line
 from replica.parts.levels import LogTrace, Moment, Trace
-from replica.parts.losses import loss_tilts
+from replica.parts.noisy_losses import NOISY, Noisy
 from replica.parts.pieces import SMOOTH, Pieces
 from replica.passes import absorb, has_edges, linear_arguments
 from saddle.kernels.centres import emit_centres, emit_node
 from saddle.kernels.imaginary import emit_imaginary_node, emit_imaginary_window
 from saddle.kernels.kinks import emit_lightness, kinks_apart
 from saddle.kernels.level_source import call_levels
+from saddle.kernels.loss_source import call_noisy
 from saddle.kernels.maximisers import at_maxima, emit_half_window
 from saddle.kernels.maximising_fields import Problem, at_jumps, emit_listed, emit_listed_node, problem_of
 from saddle.kernels.modes import Modes, Powers, arguments_of, powered
@@ -51,12 +52,15 @@ from saddle.kernels.tilts import log_tilt, outermost_averages, split_tilts, tilt
 _GAUSSIAN_TAIL = (H, Mills, MillsExcess, LogH)
 _ISING = (TwoCosh, Log2Cosh, sp.tanh)
 _LEVELS = (Trace, LogTrace, Moment)
-_FAMILIES = {H: _GAUSSIAN_TAIL, TwoCosh: _ISING, Trace: _LEVELS, Pieces: SMOOTH}
+_FAMILIES = {H: _GAUSSIAN_TAIL, TwoCosh: _ISING, Trace: _LEVELS, Noisy: NOISY, Pieces: SMOOTH}
+_CALLS: dict[type, Callable[..., dict[sp.Expr, sp.Symbol]]] = {Trace: call_levels, Noisy: call_noisy}
+_FIELDS_AND_DATA: dict[type, int] = {Noisy: 4}
+"""How many arguments say where a function is evaluated, for families with more than three."""
 _NARROWEST = 0.1
 """What a negative variance may leave of that of a kink."""
 _SHARPEST = 1e-15
 """Width in standard deviations below which a kink is a jump in double precision."""
-_SPECIAL = (*_GAUSSIAN_TAIL, *_ISING, *_LEVELS, *SMOOTH)
+_SPECIAL = (*_GAUSSIAN_TAIL, *_ISING, *_LEVELS, *NOISY, *SMOOTH)
 
 
 class KernelWriter:
@@ -94,6 +98,7 @@ class KernelWriter:
         self.taken |= {symbol.name for symbol in definitions}
         self.counter = 0
         self.helpers: list[str] = []
+        self.tables: dict[sp.Tuple, str] = {}
         self.maximisers: dict[tuple[sp.Expr, ...], str] = {}
 
     def source(self) -> str:
@@ -152,7 +157,7 @@ class KernelWriter:
         for expr in exprs:
             for average in outermost_averages(expr):
                 tilts, _ = split_tilts(average.body)
-                powers = powered(tilts, average.variable) or loss_tilts(tilts, average.variable)
+                powers = powered(tilts, average.variable)
                 key = (average.variable, average.variance, half_line(average), powers, problem_of(average))
                 loops.setdefault(key, Loop(*key)).averages.setdefault(average, self.fresh("acc"))
         shifts = {tag: loop for loop in loops.values() if (tag := self._emit_loop(loop)) and loop.powers}
@@ -286,7 +291,8 @@ class KernelWriter:
         for expr in exprs:
             for node in sorted(expr.atoms(*_SPECIAL), key=sp.default_sort_key):
                 family: type = next(family for family, members in _FAMILIES.items() if isinstance(node, members))
-                place = sp.Tuple(*node.parameters) if family is Pieces else sp.Tuple(*node.args[:3])
+                size = len(node.parameters) if family is Pieces else _FIELDS_AND_DATA.get(family, 3)
+                place = sp.Tuple(*node.args[:size])
                 wanted = (LOG_OF.get(node.func, node.func), *node.args[len(place) :])
                 arguments.setdefault((family, place), set()).add(wanted)
         names: dict[sp.Expr, sp.Symbol] = {}
@@ -297,7 +303,7 @@ class KernelWriter:
                 continue
             if not used <= {(node.func, *node.args[len(place) :]) for node in known}:
                 value = self.define(self._linear(place[0].xreplace(names), local), "a")
-                known = (call_levels if family is Trace else call_special)(self, place, value, used)
+                known = _CALLS.get(family, call_special)(self, place, value, used)
             names |= known
         return names
 

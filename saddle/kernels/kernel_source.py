@@ -32,6 +32,7 @@ from saddle.kernels import assembly, edges, elimination, readings, special, spec
 from saddle.kernels.codegen import KernelWriter
 from saddle.kernels.complements import complements
 from saddle.kernels.conditioning import Conditioning, series_tables
+from saddle.kernels.loss_source import loss_source
 from saddle.kernels.offsets import Shift, origins
 
 if TYPE_CHECKING:
@@ -54,27 +55,30 @@ def render(free_entropy: FreeEntropy, continued: bool = False) -> str:
     meta = pprint.pformat(layout.meta(), width=110, sort_dicts=False)
     header = (
         f'"""Quadrature kernels of {free_entropy.model.name} under {free_entropy.ansatz.name}, generated."""\n\n'
-        f"{special_source()}\n{_source_of(special_complex) if continued else ''}\nMETA = {meta}\n"
+        f"{special_source()}\n{source_of(special_complex) if continued else ''}\nMETA = {meta}\n"
     )
     constants = "\n".join(f"{name} = {value!r}" for name, value in layout.constants().items())
-    functions = "".join(writer.source() for writer in layout.writers())
-    solver = "\n".join(_source_of(module) for module in (elimination, assembly, stepping, readings))
+    writers = layout.writers()
+    losses = loss_source(output for writer in writers for output in writer.outputs)
+    functions = losses + "".join(writer.source() for writer in writers)
+    solver = "\n".join(source_of(module) for module in (elimination, assembly, stepping, readings))
     return f"{header}{series_tables(functions)}{functions}\n\n{constants}\n{solver}\n"
 
 
 def special_source(compiled: bool = True) -> str:
     """The source of the special functions; without what compiles them for a caller that brings its own ``_compiled``."""
-    return "\n".join(_source_of(module, compiled) for module in (special, edges, window))
+    return "\n".join(source_of(module, compiled) for module in (special, edges, window))
 
 
 def observable_source(free_entropy: FreeEntropy, expr: sp.Expr, patterns: bool) -> str:
     """Return plain Python with a function ``observable`` of one average, for a name space with ``_compiled`` in it."""
-    functions = Layout(free_entropy).observable(expr, patterns).source()
+    writer = Layout(free_entropy).observable(expr, patterns)
+    functions = loss_source(writer.outputs) + writer.source()
     return f"{special_source(compiled=False)}\n{series_tables(functions)}{functions}"
 
 
-def _source_of(module: ModuleType, compiled: bool = True) -> str:
-    """The functions of a module without docstrings, annotations and imports of ours, so that a kernel stands alone."""
+def source_of(module: ModuleType, compiled: bool = True) -> str:
+    """Return a module's functions without docstrings, annotations and imports of ours, so that a kernel stands alone."""
     body = []
     for node in ast.parse(inspect.getsource(module)).body:
         ours = isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] in ("__future__", "saddle")

@@ -28,6 +28,8 @@ Powers = tuple[tuple[sp.Expr, sp.Expr], ...]
 LOG_CONCAVE = (H, sp.exp)
 _NEGLIGIBLE = 45.0
 """Difference of exponents at which a maximum carries no mass."""
+_SAME = 0.05
+"""Standard deviations within which two maxima are one."""
 _MOST_STEPS = 40
 _FAR = 1e4
 """Standard deviations at which the slope of an exponent has its limit."""
@@ -138,9 +140,10 @@ class Modes:
         ends = [self._end(side) for side in ("l", "r")]
         left, right = (self._peak(side, end) for side, end in zip(("l", "r"), ends, strict=True))
         self.add(f"shift_{tag} = max({left.height}, {right.height})")
-        for peak in (left, right):
+        other = f" and abs({right.position} - {left.position}) > {_SAME} * sd_{tag}"
+        for peak, apart in ((left, ""), (right, other)):
             for line in (
-                f"if sd_{tag} > 0.0 and {peak.height} > shift_{tag} - {_NEGLIGIBLE}:",
+                f"if sd_{tag} > 0.0 and {peak.height} > shift_{tag} - {_NEGLIGIBLE}{apart}:",
                 f"    low_{tag} = min(low_{tag}, {peak.position})",
                 f"    high_{tag} = max(high_{tag}, {peak.position})",
                 f"    centres_{tag}[count_{tag}] = {peak.position}",

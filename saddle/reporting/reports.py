@@ -117,11 +117,12 @@ def franz_parisi(
         Distances to the reference, inside (0, 1/2).
     beta, reference_beta : float, "inf" or an iterable of these, optional
         Inverse temperatures of the probes and of the reference (default: that of the probes): every violated pattern
-        costs 1 (or the loss of :func:`replica.soft`).  ``"inf"`` is the hard constraint.
+        costs 1 (or the loss of :func:`replica.soft`).  ``"inf"`` is the hard constraint.  Columns ``energy`` and
+        ``entropy`` are those of the probes.
     reference : Model or str, optional
         Whose typical solution the reference is, if its constraint is another one than that of the probes: a window around
-        which a margin is asked for, a finite temperature around a hard constraint.  Its temperature is ``reference_beta``
-        alone.
+        which a margin is asked for, a finite temperature or a loss around a hard constraint.  Its temperature is
+        ``reference_beta`` alone.
 
     Raises
     ------

@@ -34,7 +34,7 @@ _BRANCH: Mapping[str, tuple[str, int | None]] = {
 _LOADS = 4
 """Loads of a diagram of flat minima that are worked off together: its ends are stated once for all of them."""
 _THRESHOLDS = frozenset({"capacity", "max-margin", "ogp", "thresholds", "diagram"})
-_OPTIONS = ("ansatz", "start", "all_branches", "reference", "external_entropy")
+_OPTIONS = ("ansatz", "start", "all_branches", "reference", "external_entropy", "reference_model", "reference_loss")
 
 Key = str
 
