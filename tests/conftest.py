@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,16 @@ os.environ["JUPYTER_RUNTIME_DIR"] = str(_scratch / "jupyter" / "runtime")
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Remove the temporary folder of this run."""
     shutil.rmtree(_scratch, ignore_errors=True)
+
+
+@pytest.fixture
+def plain_python(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Kernels that are loaded inside run as plain Python."""
+    import numba
+
+    from saddle.kernels import kernel
+
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    kernel._load.cache_clear()
+    yield
+    kernel._load.cache_clear()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 
-import numba
 import pytest
 import sympy as sp
 import textbook_infinite as by_hand
@@ -18,7 +16,6 @@ from replica.expr import Log2Cosh
 from replica.limits.infinite import infinite_limit
 from replica.limits.maximum import AtMaximum, JumpSum, Maximum, ScaledAverage
 from saddle import cli
-from saddle.kernels import kernel
 from saddle.kernels.codegen import KernelWriter
 from saddle.kernels.kernel_source import special_source
 from saddle.kernels.quadrature import Rule
@@ -59,15 +56,6 @@ def typed(short: str, alpha: float, kappa: float, point: SaddlePoint) -> dict[st
     return formula(alpha, kappa, dict(point.order_parameters))
 
 
-@pytest.fixture
-def plain_python(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Kernels that are loaded inside run as plain Python."""
-    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
-    kernel._load.cache_clear()
-    yield
-    kernel._load.cache_clear()
-
-
 @pytest.mark.usefixtures("plain_python")
 @pytest.mark.parametrize(("short", "ansatz"), CELLS)
 def test_a_saddle_against_hand_typed_equations(short: str, ansatz: str) -> None:
@@ -82,8 +70,8 @@ def test_a_saddle_against_hand_typed_equations(short: str, ansatz: str) -> None:
 @pytest.mark.full
 @pytest.mark.parametrize(
     ("short", "alpha", "kappa", "distance"),
-    [("teacher", 0.3, 0.0, 0.4), ("teacher", 0.7, 0.3, 0.1), ("teacher", 1.1, 0.0, 0.01), ("own", 0.3, 0.2, 0.1),
-     ("own", 0.7, 0.0, 0.02), ("own", 1.0, 0.0, 0.05)],
+    [("teacher", 0.3, 0.0, 0.4), ("teacher", 0.7, 0.3, 0.1), ("teacher", 1.1, 0.0, 0.03), ("own", 0.3, 0.2, 0.1),
+     ("own", 0.7, 0.0, 0.02), ("own", 1.0, 0.0, 0.03)],
 )  # fmt: skip
 @pytest.mark.parametrize("ansatz", ANSATZE)
 def test_branches_against_hand_typed_equations(short: str, ansatz: str, alpha: float, kappa: float, distance: float) -> None:
@@ -183,7 +171,7 @@ def test_a_jump_that_moves_counts_in_the_second_derivative(name: str) -> None:
     assert slope == pytest.approx((ends[0] - ends[1]) / (2 * step), abs=1e-6)
 
 
-@pytest.mark.parametrize("shift", [-0.8, 0.0, 0.9, 2.5])
+@pytest.mark.parametrize("shift", [-0.8, 0.0, 0.9, 1.003, 2.5])
 def test_an_average_between_jumps_is_that_of_a_dense_grid(shift: float) -> None:
     average = ScaledAverage(AtMaximum(sp.tanh(F + X + Z) ** 2, Log2Cosh(F + X + Z), Z, A), X, V)
     (found,) = written([average], {"f": 0.3, "a": shift, "v": 0.9})

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numba
 import pytest
 import sympy as sp
 
@@ -31,7 +29,6 @@ from saddle.checking.interior import interior_point
 from saddle.checking.kernels import kernel_checks
 from saddle.checking.outcome import Check, Tally
 from saddle.checking.reductions import reduction_checks
-from saddle.kernels import kernel
 from saddle.kernels.kernel_source import render
 from saddle.kernels.quadrature import Rule
 from saddle.matrix import Cell
@@ -206,15 +203,6 @@ def solved(cell: Cell) -> Any:
     if column.ansatz == "franz-parisi":
         values |= {"reference_kappa": REFERENCE.get(short, 0.1)} | ({"reference_beta": 2.0} if column.hot else {})
     return saddle.solve((model, column.ansatz), **values)
-
-
-@pytest.fixture
-def plain_python(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Kernels that are loaded inside run as plain Python."""
-    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
-    kernel._load.cache_clear()
-    yield
-    kernel._load.cache_clear()
 
 
 @pytest.mark.usefixtures("plain_python")

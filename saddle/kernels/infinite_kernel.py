@@ -40,6 +40,8 @@ def infinite_kernel_source(model: Model, ansatz: Ansatz) -> str:
         "readings": list(limit.readings),
         "constraint": constraint,
         "positive": _variances(limit, variables),
+        "field_variance": float(model.architecture.covariance(sp.Integer(1))),
+        "normalized": getattr(model.architecture, "normalized", True),
     }
     header = (
         f'"""Quadrature kernels of {model.name} under {ansatz.name}, {limit.multiplicity} infinite, generated."""\n\n'

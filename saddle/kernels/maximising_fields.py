@@ -2,14 +2,15 @@ r"""Averages of what is taken at a maximiser, over the maximising field, between
 
 A maximum :math:`F(z) = \max_x [f(z + x) - x^2/(2v)]` with :math:`z \sim N(0, V)` has the maximising field :math:`u = z + x`,
 from which both follow: :math:`x = v f'(u)` and :math:`z = u - v f'(u)`.  As ``z`` grows ``u`` grows, and jumps where two
-maxima are equally high.  Jumps are located by bisection (two neighbours are on one branch if :math:`1 - v f'' > 0` all the
-way between their fields) and by Newton's method on the equality of both maxima.  Between them,
+maxima are equally high.  Jumps are located by bisection (two neighbours are on one branch unless :math:`1 - v f''` is
+negative at a peak of :math:`v f''` between their fields; the maxima on both sides of such a peak, which may be close to each
+other, are compared) and by Newton's method on the equality of both maxima.  Between them,
 
 .. math:: E_z\, g = \int du\, \big(1 - v f''(u)\big)\, \frac{e^{-z^2/(2V)}}{\sqrt{2 \pi V}}\; g,
 
 and nothing has to be solved at a node, nor is anything singular at a jump.  Pieces end at the features of ``f`` (where an
-argument vanishes, where two levels of a weight balance) and a few standard deviations of ``z``; each has a trapezoid in
-``t`` after :math:`u \propto \tanh(\tfrac\pi2 \sinh t)`, which resolves features at its ends.
+argument vanishes, where two levels of a weight balance, where :math:`v f''` has a high peak) and a few standard deviations
+of ``z``; each has a trapezoid in ``t`` after :math:`u \propto \tanh(\tfrac\pi2 \sinh t)`, which resolves its ends.
 """
 
 from __future__ import annotations
@@ -33,20 +34,101 @@ if TYPE_CHECKING:
 Problem = tuple[sp.Basic, ...]
 _WIDEST = 16.0
 """Standard deviations beyond which a density is nothing in double precision."""
+_SHARP = 0.5
+"""Curvature in units of 1/v from which a place where it is largest ends a piece."""
 _CELLS = 8
 """Cells of the first scan for jumps, per standard deviation."""
+
+_PEAKS = '''
+
+@_compiled
+def {name}_peaks({parameters}, v, low, high, s, least):
+    peaks = [0.0 for _ in range(0)]
+    count = 8 + min(int(12.0 * (high - low)), 4000)
+    step = (high - low) / count
+    before, here = -math.inf, -math.inf
+    for i in range(count + 2):
+        {z} = low + step * i
+        after = v * {name}_slopes({parameters}, 0.0, s)[1]
+        if here >= before and here > after:
+            left, right = {z} - 2.0 * step, {z}
+            for _ in range(60):
+                {z} = left + (right - left) / 3.0
+                one = {name}_slopes({parameters}, 0.0, s)[1]
+                {z} = right - (right - left) / 3.0
+                if v * one < v * {name}_slopes({parameters}, 0.0, s)[1]:
+                    left = left + (right - left) / 3.0
+                else:
+                    right = {z}
+            {z} = 0.5 * (left + right)
+            if v * {name}_slopes({parameters}, 0.0, s)[1] > least:
+                peaks.append({z})
+            {z} = low + step * i
+        before, here = here, after
+    return peaks
+'''
 
 _JUMPS = '''
 
 @_compiled
-def {name}_joined({parameters}, v, low, high, s):
-    count = 8 + min(int(8.0 * (high - low)), 400)
-    for i in range(count + 1):
-        {z} = low + (high - low) * i / count
-        slope, curvature = {name}_slopes({parameters}, 0.0, s)
-        if not 1.0 - v * curvature > 0.0:
+def {name}_joined(unstable, low, high, s):
+    for k in range(0, len(unstable), 6):
+        if unstable[k + 1] == s and low < unstable[k] < high:
             return False
     return True
+
+
+@_compiled
+def {name}_edge({parameters}, v, peak, side, s):
+    inside, width = peak, 1e-6
+    {z} = peak + side * width
+    while v * {name}_slopes({parameters}, 0.0, s)[1] > 1.0 and width < 1e3:
+        inside, width = {z}, 2.0 * width
+        {z} = peak + side * width
+    outside = {z}
+    for _ in range(60):
+        {z} = 0.5 * (inside + outside)
+        if v * {name}_slopes({parameters}, 0.0, s)[1] > 1.0:
+            inside = {z}
+        else:
+            outside = {z}
+    {z} = outside
+    return outside, outside - v * {name}_slopes({parameters}, 0.0, s)[0]
+
+
+@_compiled
+def {name}_beyond({parameters}, v, edge, side, s):
+    goal, near, width = {z}, edge, 1e-6
+    {z} = edge + side * width
+    while side * ({z} - v * {name}_slopes({parameters}, 0.0, s)[0] - goal) < 0.0 and width < 1e6:
+        near, width = {z}, 2.0 * width
+        {z} = edge + side * width
+    far = {z}
+    for _ in range(60):
+        {z} = 0.5 * (near + far)
+        if side * ({z} - v * {name}_slopes({parameters}, 0.0, s)[0] - goal) < 0.0:
+            near = {z}
+        else:
+            far = {z}
+    return 0.5 * (near + far)
+
+
+@_compiled
+def {name}_best({parameters}, v, unstable):
+    x, s = {name}({parameters}, v)
+    if len(unstable) == 0:
+        return x, s
+    top, here = {name}_value({parameters}, x, s) - x * x / (2.0 * v), {z}
+    for k in range(0, len(unstable), 6):
+        if unstable[k + 5] < here < unstable[k + 4]:
+            for j in range(2):
+                site, {z} = unstable[k + 1], here
+                other = {name}_beyond({parameters}, v, unstable[k + 2 + j], 2.0 * j - 1.0, site) - here
+                {z} = here
+                height = {name}_value({parameters}, other, site) - other * other / (2.0 * v)
+                if height > top:
+                    top, x, s = height, other, site
+    return x, s
 
 
 @_compiled
@@ -83,21 +165,29 @@ def {name}_jumps({parameters}, v, variance, reach):
         return jumps
     sd = math.sqrt(variance)
     cells = int({cells} * min(reach, {widest}))
-    {z} = -sd * cells / {cells}
+    {z} = sd * cells / {cells}
+    last = {z} + {name}({parameters}, v)[0]
+    {z} = -{z}
     below, s_below = {name}({parameters}, v)
+    unstable = [0.0 for _ in range(0)]
+    for s in {values}:
+        for peak in {name}_peaks({parameters}, v, {z} + below, last, s, 1.0):
+            left, end = {name}_edge({parameters}, v, peak, -1.0, s)
+            right, begin = {name}_edge({parameters}, v, peak, 1.0, s)
+            unstable += [peak, s, left, right, end, begin]
     for k in range(cells, -cells, -1):
         low = -sd * k / {cells}
         {z} = -sd * (k - 1) / {cells}
-        above, s_above = {name}({parameters}, v)
+        above, s_above = {name}_best({parameters}, v, unstable)
         todo = [{z}, above, s_above]
         while len(todo) > 0:
             high, above, s_above = todo[-3], todo[-2], todo[-1]
-            if s_below == s_above and {name}_joined({free}, v, low + below, high + above, s_below):
+            if s_below == s_above and {name}_joined(unstable, low + below, high + above, s_below):
                 low, below, s_below = high, above, s_above
                 todo = todo[:-3]
             elif high - low > 1e-9 * sd:
                 {z} = 0.5 * (low + high)
-                middle, s_middle = {name}({parameters}, v)
+                middle, s_middle = {name}_best({parameters}, v, unstable)
                 todo += [{z}, middle, s_middle]
             else:
                 {z} = 0.5 * (low + high)
@@ -142,7 +232,11 @@ def {name}_nodes({parameters}, v, variance, S, C, origin, quarter_step, reach):
             {z} = far * sd
             if begin < {z} < end:
                 x, _ = {name}({parameters}, v)
-                marks.append({z} + x)
+                if low < {z} + x < high:
+                    marks.append({z} + x)
+        for peak in {name}_peaks({parameters}, v, low, high, s, {sharp}):
+            if low < peak < high:
+                marks.append(peak)
         marks.sort()
         for j in range(len(marks) - 1):
             left, length = marks[j], marks[j + 1] - marks[j]
@@ -251,14 +345,16 @@ def _helpers(writer: KernelWriter, name: str, node: AtMaximum, z: sp.Symbol, fre
         "name": name,
         "z": text(z),
         "parameters": ", ".join(map(text, free)),
-        "free": ", ".join("0.0" if s == z else text(s) for s in free),
+        "values": "(" + ", ".join(f"{float(value)!r}" for value in (node.site[1] if node.site else (0,))) + ",)",
+        "sharp": _SHARP,
         "tiny": NO_VARIANCE,
         "widest": _WIDEST,
         "cells": _CELLS,
     }
     call = "[0.0 for _ in range(0)]" if concave else "{name}_jumps({parameters}, v, variance, reach)"
     names["jumps"] = call.format(**names)
-    return source + ("" if concave else _JUMPS.format(**names)) + _NODES.format(**names)
+    jumps = "" if concave else _JUMPS.format(**names)
+    return source + _PEAKS.format(**names) + jumps + _NODES.format(**names)
 
 
 def _features(body: sp.Expr, x: sp.Symbol, z: sp.Symbol) -> list[sp.Expr]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from replica.ansatz import conjugate
 from saddle.points.infinite_replicas import InfinitePoint, InfiniteProblem, solve_infinite
@@ -43,10 +44,10 @@ def infinite_point(
         imposed, rate = -imposed, -rate
     found = solve_infinite(problem, imposed, tolerance, known)
     error = max(found.local_entropy_error, found.complexity_error)
-    negative = found.status.has_value and setting.model.weights.discrete and found.local_entropy < -error
+    negative = found.status.has_value and setting.model.weights.counts and found.local_entropy < -error
     status = Status.NEGATIVE_ENTROPY if negative else found.status
     return SaddlePoint(
-        **{**setting.identity, "kernel": problem.key},
+        **replace(setting, variant="infinite").identity,
         parameters=dict(values),
         order_parameters=_order_parameters(problem, found),
         free_entropy=math.nan,

@@ -357,7 +357,7 @@ def _cut_off(
         return _nothing(problem, Status.BRANCH_END, f"No saddle: the branch ends in a fold at {where}.", log)
     fields = [values[conjugate(name)] for name in problem.ansatz.imposed if conjugate(name) in problem.unknowns]
     if fields and abs(fields[0]) < _FIELD:
-        reason = f"the field along the reference vanishes at {where}; farther away replicas do not feel it"
+        reason = f"the field along the reference vanishes at {where}; beyond, it does not hold its replicas"
         return _nothing(problem, Status.BRANCH_END, f"No saddle: {reason}.", log)
     message = f"Not converged: the branch could be followed to {where}; beyond, its shifts leave double precision."
     return _nothing(problem, Status.NOT_CONVERGED, message, log)
