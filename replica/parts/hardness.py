@@ -31,6 +31,7 @@ def scales_with_temperature(model: Model) -> bool:
     import sympy as sp
 
     from replica.parts.losses import JUMP, LossFunction
+    from replica.parts.noisy_losses import as_averages
     from replica.parts.pieces import Steps
 
     constraint = model.constraint
@@ -38,7 +39,7 @@ def scales_with_temperature(model: Model) -> bool:
         return False
     parameters = {key: sp.Symbol(key) for key in constraint.parameters}
     beta, power = parameters[name], sp.Symbol("m")
-    factor = constraint.factor(sp.Symbol("field"), parameters)
+    factor = as_averages(constraint.factor(sp.Symbol("field"), parameters))
     if isinstance(factor, Steps):
         logarithms = list(factor.log_weights)
     elif isinstance(factor, sp.exp) and any(_jumps(loss, JUMP) for loss in factor.atoms(LossFunction)):
