@@ -94,7 +94,6 @@ _ALONE = (
     "by symmetry clusters have no overlap, so that the average over them is annealed; infinitely many replicas would then "
     "all sit at the one best centre, and no typical cluster is described"
 )
-_OPEN = "derivation, explicit replicas and gradient are held; that the solver reaches its saddle is not held yet"
 
 _EXCEPTIONS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("spherical-perceptron", "ogp of m clones"): (NO, _VOLUME),
@@ -105,8 +104,6 @@ _EXCEPTIONS: Mapping[tuple[str, str], tuple[str, str]] = {
     ("symmetric-binary-perceptron", "local-entropy-reference, y = inf"): (NO, _ALONE),
     ("u-function-perceptron", "local-entropy, y = inf"): (NO, _ALONE),
     ("u-function-perceptron", "local-entropy-reference, y = inf"): (NO, _ALONE),
-    ("teacher-student", "franz-parisi, beta"): (DERIVED, _OPEN),
-    (OWN, "franz-parisi, beta"): (DERIVED, _OPEN),
 }
 """Verdict and reason of the cells that are not ``yes``, by the names of row and column."""
 
