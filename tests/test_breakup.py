@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from test_clusters import phi_reference
 
+import replica
 import saddle
 from saddle.critical.landmarks import thresholds
 
@@ -28,18 +29,25 @@ def test_it_is_where_the_literature_has_it(touching: saddle.Landmark) -> None:
     assert row["overlap"] == pytest.approx(1.0 - 2.0 * touching.where["distance"], abs=1e-15)  # type: ignore[operator]
 
 
-@pytest.mark.parametrize(("shift", "zeros"), [(-5e-4, 1), (5e-4, 3)])
-def test_a_branch_of_solved_points_brackets_it(touching: saddle.Landmark, shift: float, zeros: int) -> None:
-    """Along the branch of its number of replicas the complexity crosses zero once below it, and three times above."""
+def crossings(model: object, touching: saddle.Landmark, shift: float) -> tuple[int, saddle.Branch]:
+    """How often the complexity crosses zero along the branch of its number of replicas, away from its load."""
     y, alpha = float(touching.where["y"]), touching.value + shift  # type: ignore[arg-type]
     point = None
     for copies in (6.0, y):
-        point = saddle.solve(TARGET, alpha=alpha, y=copies, distance=0.2, start=point)
+        point = saddle.solve((model, TARGET[1]), alpha=alpha, y=copies, distance=0.2, start=point)
     assert point is not None
-    branch = saddle.follow(point, "distance", (0.03, 0.25), direction=-1.0, longest=0.1)
+    branch = saddle.follow(point, "distance", (0.03, 0.25), target=(model, TARGET[1]), direction=-1.0, longest=0.1)
+    sigma = branch["complexity"]
+    return int(np.sum(sigma[1:] * sigma[:-1] < 0.0)), branch
+
+
+@pytest.mark.parametrize(("shift", "zeros"), [(-5e-4, 1), (5e-4, 3)])
+def test_a_branch_of_solved_points_brackets_it(touching: saddle.Landmark, shift: float, zeros: int) -> None:
+    """Along the branch of its number of replicas the complexity crosses zero once below it, and three times above."""
+    found, branch = crossings(TARGET[0], touching, shift)
     sigma = branch["complexity"]
     assert branch.reason == "reached" and len(branch) > 20
-    assert int(np.sum(sigma[1:] * sigma[:-1] < 0.0)) == zeros
+    assert found == zeros
     nearest = np.argmin(np.abs(np.log(branch["distance"] / touching.where["distance"])))
     assert abs(sigma[nearest]) < 0.02
 
@@ -52,3 +60,14 @@ def test_the_complexity_of_the_formula_vanishes_there(touching: saddle.Landmark)
     for name in ("q0", "q1", "Shat"):
         moved = [phi_reference(y, touching.value, {**known, name: known[name] + shift}) for shift in (2e-6, -2e-6)]
         assert abs(moved[0] - moved[1]) / 4e-6 < 1e-5  # as far as the grid of the formula resolves it
+
+
+@pytest.mark.full
+def test_a_committee_has_one_and_a_search_without_success_ends() -> None:
+    model = replica.zoo.tree_committee("erf", "binary")
+    (point,) = thresholds(model, only=["alpha_U"]).points
+    assert isinstance(point, saddle.Landmark)
+    assert point.value == pytest.approx(0.7804700164, abs=1e-9) and point.error < 1e-9
+    assert crossings(model, point, -5e-4)[0] == 1 < crossings(model, point, 5e-4)[0]
+    (window,) = thresholds("symmetric-binary-perceptron", kappa=1.0, only=["alpha_U"]).points
+    assert window.status is saddle.Status.NOT_CONVERGED and "no point was found" in window.message
