@@ -29,7 +29,7 @@ from saddle.points.solving import DEFAULT_TOLERANCE, solve_point
 from saddle.reporting.temperatures import at_temperature
 from saddle.sweeping.journal import Journal, Steps
 
-DEFAULT_MARGINS = (*(round(-0.2 + 0.01 * i, 2) for i in range(16)), 0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
+DEFAULT_MARGINS = (*(round(-0.2 + 0.01 * i, 2) for i in range(20)), 0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
 _LOADS = (0.1, 20.0)
 _START = 0.3
 _MARGINAL = 1e-4
