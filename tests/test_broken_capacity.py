@@ -251,3 +251,6 @@ def test_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "imposes an overlap" in capsys.readouterr().err
     assert cli.main(["capacity", "spherical-perceptron", "--ansatz", "rs,rs"]) == 2
     assert "twice" in capsys.readouterr().err
+    for names in (",", "rs,", ""):
+        assert cli.main(["capacity", "spherical-perceptron", "--ansatz", names]) == 2
+        assert "empty member" in capsys.readouterr().err

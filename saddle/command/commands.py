@@ -94,6 +94,8 @@ def ansatz_names(args: argparse.Namespace) -> list[str]:
     """The ansatze asked for, a comma list: the rows of one come after those of the other."""
     names = getattr(args, "ansatz", "franz-parisi")
     names = names.split(",") if isinstance(names, str) else list(names)
+    if not all(names):
+        raise InputError("--ansatz has an empty member: give a name or a comma list, such as rs,1rsb")
     if repeated := [name for i, name in enumerate(names) if name in names[:i]]:
         raise InputError(f"--ansatz names {repeated[0]} twice")
     return list(names)
