@@ -239,16 +239,19 @@ def _tilted(
         return -z * z / 2 + power * log_f(mean + spread * z)
 
     far = REACH + min(power * abs(spread) * (1 + abs(mean)), power * abs(spread) + abs(mean / spread))
-    near = max(np.linspace(-far, far, 21).tolist(), key=exponent)
-    peak = float(minimize_scalar(lambda z: -exponent(z), bounds=(near - far / 10, near + far / 10), method="bounded").x)
-    top = exponent(peak)
+    grid = np.linspace(-far, far, 21)
+    nearest = {max(side.tolist(), key=exponent) for side in (grid[:11], grid[10:])}  # 2 cosh has a peak on either side
+    step = far / 10
+    found = [minimize_scalar(lambda z: -exponent(z), bounds=(z - step, z + step), method="bounded") for z in nearest]
+    peaks = sorted(float(one.x) for one in found)
+    top = max(map(exponent, peaks))
 
     def integral(g: Callable[[float], float]) -> float:
         def integrand(z: float) -> float:
             return math.exp(exponent(z) - top) / ROOT_TWO_PI * g(mean + spread * z)
 
-        ends = (peak - REACH, peak + REACH)
-        return float(quad(integrand, *ends, epsabs=tolerance, epsrel=tolerance, limit=200, points=[peak])[0])
+        ends = (peaks[0] - REACH, peaks[-1] + REACH)
+        return float(quad(integrand, *ends, epsabs=tolerance, epsrel=tolerance, limit=200, points=peaks)[0])
 
     norm = integral(lambda x: 1.0)
     return top + math.log(norm), [integral(g) / norm for g in functions]
