@@ -34,6 +34,7 @@ from saddle.kernels.complements import complements
 from saddle.kernels.conditioning import Conditioning, series_tables
 from saddle.kernels.loss_source import loss_source
 from saddle.kernels.offsets import Shift, origins
+from saddle.kernels.specialising import specialised
 
 if TYPE_CHECKING:
     from replica.ansatz import Ansatz
@@ -57,12 +58,13 @@ def render(free_entropy: FreeEntropy, continued: bool = False) -> str:
         f'"""Quadrature kernels of {free_entropy.model.name} under {free_entropy.ansatz.name}, generated."""\n\n'
         f"{special_source()}\n{source_of(special_complex) if continued else ''}\nMETA = {meta}\n"
     )
-    constants = "\n".join(f"{name} = {value!r}" for name, value in layout.constants().items())
+    constants = layout.constants()
     writers = layout.writers()
     losses = loss_source(output for writer in writers for output in writer.outputs)
     functions = losses + "".join(writer.source() for writer in writers)
-    solver = "\n".join(source_of(module) for module in (elimination, assembly, stepping, readings))
-    return f"{header}{series_tables(functions)}{functions}\n\n{constants}\n{solver}\n"
+    solver = specialised("\n".join(source_of(module) for module in (elimination, assembly, stepping, readings)), constants)
+    known = "\n".join(f"{name} = {value!r}" for name, value in constants.items())
+    return f"{header}{series_tables(functions)}{functions}\n\n{known}\n{solver}\n"
 
 
 def special_source(compiled: bool = True) -> str:
