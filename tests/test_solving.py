@@ -160,6 +160,7 @@ def test_spherical_entropy_is_negative_and_fine() -> None:
         ({"alpha": 0.5, "distance": 0.1}, "takes no distance"),
         ({"alpha": 0.5, "tolerance": 0.0}, "tolerance"),
         ({"alpha": 0.5, "start": {"m": 1.0}}, "no order parameter"),
+        ({"alpha": 0.5, "start": {"q": 2.0}}, "an overlap lies between -1 and 1"),
         ({"alpha": 0.5, "start": {"q": math.nan}}, "finite"),
     ],
 )

@@ -225,3 +225,8 @@ def test_bad_losses_are_refused() -> None:
             replica.soft(model, text)
     with pytest.raises(InputError, match="no hard limit"):
         saddle.solve((replica.soft(model, "hinge"), "rs"), alpha=0.5, kappa=0.0, beta="inf")
+
+
+def test_a_loss_without_a_lower_bound_is_refused():
+    with pytest.raises(InputError, match="no average over Gaussian stabilities"):
+        replica.soft(replica.zoo.binary_perceptron(), "x**3")

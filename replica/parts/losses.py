@@ -19,6 +19,8 @@ NAMED = {"cross-entropy": "log(1 + exp(-x))", "hinge": "Max(0, -x)"}
 """Losses that have a name."""
 SHARPEST_KINK, JUMP = 1e-8, 1e-15
 """Widths, in standard deviations, at which nodes resolve a change of slope and a jump in double precision."""
+_FAR, _STEEP = 1e9, 1e3
+"""A stability at which the growth of a loss is judged, and multiples of its square that are taken for more than that."""
 
 
 class Softplus(sp.Function):
@@ -63,11 +65,23 @@ def loss_function(text: str) -> type[LossFunction]:
     formula = formula.replace(sp.Heaviside, lambda a, *_: (1 + sp.sign(a)) / 2)
     if _X not in formula.free_symbols:
         raise InputError(f"The loss {text!r} does not depend on the stability x.")
+    _check_growth(formula, text)
     kinks = _kinks(formula, text)
     w, plain = sp.Wild("w"), formula
     formula = formula.replace(sp.log(1 + sp.exp(w)), Softplus(w))
     name = "Loss" + "".join(f"{ord(letter):x}" for letter in text)
     return type(name, (LossFunction,), {"text": text, "plain": plain, "formula": formula, "kinks": kinks})
+
+
+def _check_growth(formula: sp.Expr, text: str) -> None:
+    """Refuse a loss whose Boltzmann factor grows faster than any Gaussian falls."""
+    for x in (_FAR, -_FAR):
+        value = formula.subs(_X, x).evalf()
+        if value.is_extended_real and value < -_STEEP * _FAR**2:
+            raise InputError(
+                f"The loss {text!r} falls faster than any multiple of the squared stability: its Boltzmann factor has no "
+                "average over Gaussian stabilities; give a loss that is bounded from below."
+            )
 
 
 def _kinks(formula: sp.Expr, text: str) -> tuple[tuple[sp.Expr, float], ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from replica.model import Model, Perceptron, Threshold
 from saddle.critical.clones import smallest_onset
 from saddle.critical.flat_minima import SLOPE, Landscape, NotFound, NoTouch, first_touch, slope
 from saddle.critical.landmark import Axis, Landmark
@@ -26,6 +27,11 @@ def of_replicas(axis: Axis, name: str, y: float) -> Landmark:
         If it does not exist, or was not found.
     """
     model = axis.setting.model
+    if _is_convex(model, axis.kappa):
+        raise NoTouch(
+            "solutions with a margin of at least 0 are a convex piece of the sphere, so that a local entropy rises with the "
+            "distance up to the typical one at every load."
+        )
     setting, end = Setting.of((model, "local-entropy")), axis.capacity().value
 
     def at(alpha: float) -> dict[str, float]:
@@ -56,6 +62,13 @@ def of_replicas(axis: Axis, name: str, y: float) -> Landmark:
         where={**number_of_replicas(name, y), "overlap": 1.0 - 2.0 * touch.distance, "complexity": complexity},
         warnings=(*point.warnings, *((empty,) if complexity < 0.0 else ())),
     )
+
+
+def _is_convex(model: Model, kappa: float) -> bool:
+    """Whether solutions are an intersection of half-spaces that leave out the origin, on a sphere."""
+    weights = model.weights
+    spherical = weights.unit_norm and not weights.discrete and isinstance(model.architecture, Perceptron)
+    return spherical and isinstance(model.constraint, Threshold) and not model.teacher and kappa >= 0.0
 
 
 def number_of_replicas(name: str, y: float) -> dict[str, Number]:

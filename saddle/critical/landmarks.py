@@ -31,7 +31,7 @@ from saddle.sweeping.journal import Journal, Steps
 
 _BY_MARGIN = ("kappa_max", "kappa_gap", "kappa_mono")
 _BY_LOAD = ("alpha_c", "alpha_LE", "alpha_gap", "alpha_LE_y_inf", "alpha_U", "alpha_OGP")
-_OF_A_STUDENT = ("alpha_first_order", "alpha_spinodal", "alpha_OGP")
+_OF_A_STUDENT = ("alpha_first_order", "alpha_spinodal")
 
 
 def thresholds(
@@ -54,8 +54,8 @@ def thresholds(
     ``alpha_U``, where the line of vanishing complexity around a reference breaks up (Baldassi et al., arXiv 1509.05753);
     and ``alpha_OGP``, the smallest onset of an overlap gap over numbers of clones.  Of the states of typical solutions, by
     default for continuous weights only (discrete ones are frozen at every load): ``alpha_d``, where they appear, and
-    ``alpha_K``, where they condense (:mod:`saddle.critical.dynamical`).  With a teacher: ``alpha_first_order``,
-    ``alpha_spinodal`` and ``alpha_OGP``.
+    ``alpha_K``, where they condense (:mod:`saddle.critical.dynamical`).  With a teacher: ``alpha_first_order`` and
+    ``alpha_spinodal``, and ``alpha_OGP`` where it is asked for.
 
     Parameters
     ----------
@@ -119,9 +119,9 @@ def names(
     known = _BY_MARGIN if alpha is not None else _OF_A_STUDENT if model.teacher else _BY_LOAD
     if replicas and "alpha_LE_y_inf" in known:
         known = (*known, "alpha_LE_y")
-    states = OF_STATES if "alpha_c" in known else ()
-    default = known if model.weights.discrete else (*known, *states)
-    known, wanted = (*known, *states), tuple(default if only is None else only)
+    asked = OF_STATES if "alpha_c" in known else ("alpha_OGP",) if known is _OF_A_STUDENT else ()
+    default = (*known, *asked) if not model.weights.discrete else known
+    known, wanted = (*known, *asked), tuple(default if only is None else only)
     if wrong := [name for name in wanted if name not in known]:
         missing = " (give y=)" if wrong[0] == "alpha_LE_y" and alpha is None else ""
         raise InputError(f"There is no threshold {wrong[0]} here{missing}; there are {', '.join(known)}.")

@@ -276,6 +276,9 @@ def _from_start(
         raise InputError(f"start has no order parameter {unknown[0]!r} here; they are {', '.join(sorted(names))}.")
     if bad := [name for name, value in known.items() if not math.isfinite(value)]:
         raise InputError(f"start has {bad[0]} = {known[bad[0]]}; it must be a finite number.")
+    bounded = {*problem.active} - {*problem.shape.norm_of, *problem.shape.norms, *problem.shape.imposed_norms}
+    if bad := [name for name, value in known.items() if name in bounded and abs(value) > 1.0]:
+        raise InputError(f"start has {bad[0]} = {known[bad[0]]:g}; an overlap lies between -1 and 1.")
     if not {*problem.unknown} <= known.keys():
         origin = FixedPoint(problem, rule)
         if not origin.alive:
