@@ -6,6 +6,7 @@ all the same); 2, bad input, one line on standard error; 130, interrupted, rows 
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from argparse import Namespace
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
     from saddle.reporting.curve import Curve
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+COLLECT_RARELY = (200_000, 20, 50)
+"""Thresholds of the garbage collector in a process of ours: compiling makes many objects that stay, and is slowed by it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (default: that of the process) and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        gc.set_threshold(*COLLECT_RARELY)
     try:
         args = parse(words)
         if args.version:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+gc.set_threshold(200_000, 20, 50)  # compiling makes many objects that stay
 _scratch = Path(tempfile.mkdtemp(prefix="replica-saddle-tests-"))
 
 # Kernels: a folder that is set already (an empty one, or one kept warm between runs) is used as it is.

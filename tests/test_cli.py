@@ -438,7 +438,8 @@ def test_a_reader_that_has_gone_is_no_error() -> None:
 
 
 SLOW = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where those who began the tests ignore it
 from handmade import rs_point
 import saddle
 from saddle import cli

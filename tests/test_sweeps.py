@@ -300,7 +300,9 @@ def test_workers_on_the_command_line(time_limit: None, tmp_path: Path, capsys: p
 
 
 def command(words: list[str]) -> list[str]:
-    return [sys.executable, "-c", "import sys; from saddle.cli import main; sys.exit(main())", *words]
+    """A command in a process that hears an interrupt, also where those who began the tests do not."""
+    heard = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    return [sys.executable, "-c", f"{heard}; from saddle.cli import main; sys.exit(main())", *words]
 
 
 @pytest.mark.parametrize(
