@@ -101,7 +101,10 @@ def _common_ratio(body: sp.Expr, v: sp.Symbol, y: sp.Symbol) -> sp.Expr | None:
 
 
 def absorb(expr: sp.Expr) -> sp.Expr:
-    """Negative powers of tilts in front of an average move under it (kept unevaluated from then on)."""
+    """Negative powers of tilts in front of an average move under it (kept unevaluated from then on).
+
+    Exponentials go with them: what they grow by is what the powers take away.
+    """
     if not expr.has(Average):
         return expr
     if isinstance(expr, Average):
@@ -113,6 +116,7 @@ def absorb(expr: sp.Expr) -> sp.Expr:
         norms = [f for f in expr.args if _is_norm(f)]
         inner = [f for f in expr.args if isinstance(f, Average)]
         if norms and len(inner) == 1:
+            norms += [f for f in expr.args if isinstance(f, sp.exp)]
             rest = sp.Mul(*(f for f in expr.args if f not in norms and f is not inner[0]))
             body = absorb(inner[0].body * sp.Mul(*norms))
             return rest * Average(body, inner[0].variable, inner[0].variance, evaluate=False)

@@ -188,3 +188,10 @@ def test_an_ansatz_is_refused_what_it_lacks() -> None:
         saddle.solve(("binary-perceptron", "local-entropy"), alpha=0.5, overlap=0.9)
     with pytest.raises(replica.InputError, match="singular"):
         saddle.solve(("spherical-perceptron", "franz-parisi"), alpha=0.5, reference_kappa="max", distance=0.1)
+
+
+def test_references_of_a_margin_that_hardly_a_load_allows():
+    """Their fields are so large that a factor of them alone would overflow."""
+    (point,) = saddle.franz_parisi("binary-perceptron", 1e-3, "max", 0.0, [0.1]).points
+    assert point.converged and point.error < 1e-12
+    assert 0.0 <= point["bound"] - point.free_entropy < 1e-12
