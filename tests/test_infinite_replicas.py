@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 
 import mpmath
 import pytest
@@ -12,11 +13,13 @@ import textbook_infinite as by_hand
 
 import replica
 import saddle
+from replica import zoo
 from replica.evaluation import OracleRule, evaluate
 from replica.expr import Log2Cosh, LogH
 from replica.limits.infinite import infinite_limit
 from replica.limits.maximum import AtMaximum, Maximum, ScaledAverage, along_characteristics, is_concave
 from saddle.command.recompute import recompute
+from saddle.kernels.infinite_kernel import infinite_kernel_source
 from saddle.points.results import SaddlePoint, Status
 
 X, Z, V, A, S = sp.symbols("x z v a s")
@@ -216,3 +219,10 @@ def test_a_document_of_a_committee_is_recomputed() -> None:
     assert recompute(stored).agrees
     stored["value"] = row["local_entropy"] = row["local_entropy"] + 1e-9
     assert not recompute(stored).agrees
+
+
+def test_the_kernel_of_a_series_holds_its_coefficients() -> None:
+    model = replica.zoo.tree_committee("tanh")
+    source = infinite_kernel_source(model, zoo.local_entropy())
+    used = set(re.findall(r"\b_(?:Series|Gap)_\w+", source))
+    assert used and used == set(re.findall(r"^(_\w+) = np\.array", source, flags=re.MULTILINE))

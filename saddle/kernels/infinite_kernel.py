@@ -16,6 +16,7 @@ import sympy as sp
 from replica.limits.infinite import InfiniteLimit, Series, infinite_limit
 from replica.limits.maximum import ScaledAverage, along_characteristics
 from saddle.kernels.codegen import KernelWriter
+from saddle.kernels.conditioning import series_tables
 from saddle.kernels.kernel_source import special_source
 
 if TYPE_CHECKING:
@@ -53,10 +54,11 @@ def infinite_kernel_source(model: Model, ansatz: Ansatz) -> str:
         "weights": (limit.entropic, [*limit.readings.values()]),
         "energetic": (limit.energetic, nothing),
     }
-    return header + "".join(
+    functions = "".join(
         KernelWriter(name, [*variables, *constraint], {}, _outputs(term, variables, constraint, readings)).source()
         for name, (term, readings) in terms.items()
     )
+    return f"{header}{series_tables(functions)}{functions}"
 
 
 def _rooms(limit: InfiniteLimit) -> dict[str, dict[str, float]]:
