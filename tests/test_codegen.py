@@ -21,6 +21,7 @@ from saddle.kernels.codegen import KernelWriter, split_tilts
 from saddle.kernels.kernel import load_kernel
 from saddle.kernels.kernel_source import Layout, render
 from saddle.kernels.quadrature import Rule
+from saddle.kernels.window import shortened
 from saddle.points.problem import Problem
 
 COMPILER = "cast(_F, njit(cache=True, error_model='numpy', nogil=True)(function))"
@@ -199,3 +200,31 @@ def test_an_undefined_symbol_is_an_error() -> None:
     writer = KernelWriter("broken", ["a"], {}, [Average(Log2Cosh(z + b), z, a)])
     with pytest.raises(KeyError, match="undefined symbols"):
         writer.source()
+
+
+@pytest.mark.parametrize("a, b, variance", [(6.0, -40.0, 0.9), (3.0, 0.7, 0.9), (-2.0, 5.0, 0.01), (90.0, -300.0, 0.7)])
+def test_a_range_ends_where_a_tail_leaves_what_the_reach_leaves(a: float, b: float, variance: float) -> None:
+    half, reach = 0.5 / variance, 10.0
+
+    def cost(z: float) -> float:
+        return half * z * z + 0.5 * max(0.0, a + b * z) ** 2
+
+    bulk = -a * b * variance / (1.0 + b * b * variance) if a > 0.0 else 0.0
+    most, sd = 0.5 * reach**2 + cost(bulk), variance**0.5
+    low, high = min(bulk, 0.0) - reach * sd, max(bulk, 0.0) + reach * sd
+    ends = shortened(low, high, a, b, half, most)
+    assert low <= ends[0] < bulk < ends[1] <= high
+    for end, widest in zip(ends, (low, high), strict=True):
+        assert end == widest or cost(end) == pytest.approx(most)
+    assert ends != (low, high)
+
+
+def test_only_tails_in_front_of_a_body_shorten_its_range() -> None:
+    tail = H(a - b * z)
+
+    def source(body: sp.Expr) -> str:
+        return KernelWriter("energetic", ["a", "b", "v"], {}, [Average(body, z, v)]).source()
+
+    assert "shortened(" in source(tail * LogH(z))
+    assert "shortened(" not in source(tail * sp.exp(3 * z) * LogH(z))
+    assert "shortened(" not in source(tail + LogH(z))

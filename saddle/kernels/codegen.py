@@ -36,7 +36,7 @@ from replica.parts.pieces import SMOOTH, Pieces
 from replica.passes import absorb, has_edges, linear_arguments
 from saddle.kernels.centres import emit_centres, emit_node
 from saddle.kernels.imaginary import emit_imaginary_node, emit_imaginary_window
-from saddle.kernels.kinks import emit_lightness, kinks_apart
+from saddle.kernels.kinks import emit_lightness, kinks_apart, shorten
 from saddle.kernels.level_source import call_levels
 from saddle.kernels.loss_source import call_noisy
 from saddle.kernels.maximisers import at_maxima, emit_half_window
@@ -371,6 +371,8 @@ class KernelWriter:
             ):
                 scope.add(line)
             light = emit_lightness(self, tag, sorted(common or (), key=str))
+            if light and not even:
+                shorten(self, tag, [average.body for average in loop.averages], loop.variable)
         edges = arguments_of(loop.powers, loop.variable)
         for slope, rest, spread, power in sorted(kinks, key=str):
             if (slope, rest) in edges:

@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
+from replica.expr import H, slope_and_rest
+from replica.passes import TILTS
+from saddle.kernels.tilts import degree
+
 if TYPE_CHECKING:
     from saddle.kernels.codegen import KernelWriter
 
@@ -37,9 +41,35 @@ def emit_lightness(writer: KernelWriter, tag: str, tilts: Sequence[tuple[sp.Expr
         tails = "".join(f" + 0.5 * max(0.0, {b} * {at} + {a}) ** 2" for b, a in slopes)
         return f"half_{tag} * {at} * {at}{tails}"
 
-    bulk = cost(f"bulk_{tag}")
-    writer.scopes[-1].add(f"most_{tag} = {_NEGLIGIBLE} + {bulk}")
+    scope = writer.scopes[-1]
+    scope.add(f"effort_{tag} = {cost(f'bulk_{tag}')}")
+    scope.add(f"most_{tag} = {_NEGLIGIBLE} + effort_{tag}")
     return f"{cost(f'root_{tag}')} < most_{tag}"
+
+
+def shorten(writer: KernelWriter, tag: str, bodies: Iterable[sp.Expr], z: sp.Symbol) -> None:
+    """Leave out the ends of a range where factors ``H`` in front of all bodies leave less of the weight than its own ends.
+
+    Its tail beyond the reach is exp(-reach^2/2): what falls below that relative to the bulk is no part of it either.
+    """
+    for slope, rest in sorted(set.intersection(*(_factors(body, z) for body in bodies)), key=str):
+        ends, b, a = f"low_{tag}, high_{tag}", writer.define(slope, "b"), writer.define(rest, "a")
+        most = f"0.5 * reach * reach + effort_{tag}"
+        writer.scopes[-1].add(f"{ends} = shortened({ends}, {_text(a)}, {_text(b)}, half_{tag}, {most})")
+
+
+def _factors(body: sp.Expr, z: sp.Symbol) -> set[tuple[sp.Expr, sp.Expr]]:
+    """Slope and rest of the factors ``H`` in front of a body; none where something else there moves the mass."""
+    found = set()
+    for tilt in body.atoms(*TILTS):
+        if not tilt.has(z):
+            continue
+        power = degree(body, tilt)
+        if not isinstance(tilt, H) or power is None or not power.is_number or not power >= 1:
+            return set()
+        slope, rest = slope_and_rest(tilt.args[0], z)
+        found.add((slope, sp.factor_terms(rest)))
+    return found
 
 
 def kinks_apart(writer: KernelWriter, tag: str, kinks: Iterable[tuple], light: str) -> list[str]:

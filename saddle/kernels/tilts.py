@@ -38,7 +38,7 @@ def split_tilts(body: sp.Expr) -> tuple[dict[sp.Expr, sp.Expr], sp.Expr]:
     """
     powers: dict[sp.Expr, sp.Expr] = {}
     for tilt in sorted(body.atoms(*TILTS), key=sp.default_sort_key):
-        power = _degree(body, tilt)
+        power = degree(body, tilt)
         if power is not None and power != 0:
             powers[tilt] = power
             body = body.xreplace({tilt: sp.Integer(1)})
@@ -51,19 +51,19 @@ def tilts_as_exponentials(expr: sp.Expr) -> sp.Expr:
     return expr.xreplace({tilt: sp.exp(log_tilt(tilt), evaluate=False) for tilt in expr.atoms(*LOG_OF)})
 
 
-def _degree(expr: sp.Expr, tilt: sp.Expr) -> sp.Expr | None:
+def degree(expr: sp.Expr, tilt: sp.Expr) -> sp.Expr | None:
     """The degree in ``tilt`` if the expression is homogeneous in it."""
     if expr == tilt:
         return sp.Integer(1)
     if not expr.has(tilt):
         return sp.Integer(0)
     if isinstance(expr, sp.Mul):
-        degrees = [_degree(arg, tilt) for arg in expr.args]
+        degrees = [degree(arg, tilt) for arg in expr.args]
         return None if None in degrees else sp.Add(*degrees)
     if isinstance(expr, sp.Pow):
-        base = _degree(expr.base, tilt)
+        base = degree(expr.base, tilt)
         return None if base is None or expr.exp.has(tilt) else base * expr.exp
     if isinstance(expr, sp.Add):
-        degrees = [_degree(arg, tilt) for arg in expr.args]
+        degrees = [degree(arg, tilt) for arg in expr.args]
         return degrees[0] if None not in degrees and len(set(degrees)) == 1 else None
     return None

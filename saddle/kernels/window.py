@@ -45,6 +45,24 @@ def tilted(bulk: float, a: float, b: float, variance: float) -> float:
 
 
 @_compiled
+def shortened(low: float, high: float, a: float, b: float, half: float, most: float) -> tuple[float, float]:
+    """Return the range without the ends where a factor ``H(b z + a)`` leaves less than exp(-most) of the weight.
+
+    Where the factor is below a half, the weight times it is below a Gaussian whose exponent is a parabola in ``z``.
+    """
+    steep = half + 0.5 * b * b
+    mode = -0.5 * a * b / steep
+    rest = most - half * mode * mode - 0.5 * (a + b * mode) ** 2
+    if rest > 0.0:
+        wide = math.sqrt(rest / steep)
+        if a + b * (mode - wide) > 0.0:
+            low = max(low, mode - wide)
+        if a + b * (mode + wide) > 0.0:
+            high = min(high, mode + wide)
+    return low, high
+
+
+@_compiled
 def narrowed(
     centre: float, width: float, root: float, kink: float, low: float, high: float, felt: bool
 ) -> tuple[float, float]:

@@ -1,7 +1,8 @@
 """Print how fast the package is, as figures beside their targets: ``python tests/benchmarks/run.py [--quick]``.
 
 Ratios compare with what one writes without the package (``scipy_counterpart.py``) and with a bare loop over the
-quadrature nodes, times are wall-clock times; every figure is a median of several repeats.  Warm means: kernels loaded
+quadrature nodes. Times inside this process are of its processor, which others on the machine move least, those of fresh
+processes are of the clock; every figure is a median of several repeats.  Warm means: kernels loaded
 and the reference of a Franz-Parisi point solved, as from the second point of a curve on; scipy is handed its reference
 too.  Both start from the same order parameters.  The exit code does not depend on the figures.
 """
@@ -65,10 +66,10 @@ def median_time(function: Callable[[], Any], repeats: int, number: int = 1) -> f
         function()
     times = []
     for _ in range(repeats):
-        begin = time.perf_counter()
+        begin = time.process_time()
         for _ in range(number):
             function()
-        times.append((time.perf_counter() - begin) / number)
+        times.append((time.process_time() - begin) / number)
     return statistics.median(times)
 
 
