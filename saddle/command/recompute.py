@@ -1,8 +1,9 @@
 """Does a stored document still hold?  Its command is run again and every row compared with what is written there.
 
-A value agrees where it differs by no more than the two errors together (and rounding).  Order parameters, slopes and
-other observables carry no error of their own: they are compared to a relative 1e-6, or as far as the residuals of the
-two runs leave them open.  Residuals, errors and messages describe the run and are not compared.
+A value agrees where it differs by no more than the two errors together (and rounding), and so do the entropies of clusters,
+which have errors of their own.  Order parameters, slopes and other observables carry none: they are compared to a relative
+1e-6, or as far as the residuals of the two runs leave them open.  Residuals, errors and messages describe the run and are
+not compared.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from replica.errors import InputError
-from saddle.points.results import Result
+from saddle.points.results import OWN_ERRORS, Result
 from saddle.reporting.document import INTERRUPTED, RESULTS, document, strict
 
 Row = Mapping[str, Any]
 
-_OF_THE_RUN = frozenset({"residual", "quadrature_error", "error", "message", "iterations", "warnings", "status"})
+_OF_THE_RUN = frozenset(
+    {"residual", "quadrature_error", "error", "message", "iterations", "warnings", "status", *OWN_ERRORS}
+)
 _LOOSE = 1e-6
 _ROUNDING = 1e-15
 _SAME = 1e-9
@@ -129,7 +132,10 @@ def _faults(row: Row, other: Row) -> Iterator[str]:
     loose = max(_LOOSE, 100.0 * residuals)
     now = dict(_rest(other))
     for column, value in _rest(row):
-        if not _close(value, now.get(column), loose, loose):
+        own = [r.get(f"{column}_error") for r in (row, other)]
+        known = f"{column}_error" in OWN_ERRORS and None not in own
+        relative, absolute = (_ROUNDING, sum(e or 0.0 for e in own)) if known else (loose, loose)
+        if not _close(value, now.get(column), relative, absolute):
             yield f"{column} {_shown(value)} is stored, now {_shown(now.get(column))}"
 
 

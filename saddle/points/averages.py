@@ -22,7 +22,7 @@ from replica.expr import SINGULAR, Step
 from replica.expr import Average as AverageNode
 from saddle.kernels.kernel_source import observable_source
 from saddle.kernels.quadrature import Rule
-from saddle.points.clusters import improved
+from saddle.points.newton import followed
 from saddle.points.setting import Setting
 from saddle.points.solving import DEFAULT_TOLERANCE, problem_of, reference_point
 
@@ -76,7 +76,7 @@ def average(result: Result, expression: Any) -> Average:
         raise InputError("At a threshold without a saddle, where an overlap reaches 1, averages are not evaluated.")
     plain, refined = setting.rule, setting.rule.refined()
     state = problem.state(problem.to_coordinates(known), plain)
-    better = None if state is None else improved(problem, state, refined)
+    better = None if state is None else followed(problem, state, refined)
     if state is None or better is None:
         raise InputError("The saddle cannot be found again at its order parameters; solve it anew.")
     found = _at(problem, better, side, function, refined)

@@ -369,9 +369,10 @@ def _not_condensed(setting: Setting, values: Mapping[str, float], beyond: Broken
 
 def _at_one(point: SaddlePoint) -> str:
     """What a genuine solution at ``m = 1`` says about typical solutions."""
-    complexity, unbroken = float(point["complexity"] or 0.0), "At m = 1 the free entropy is the replica-symmetric one"
-    if complexity > point.error:
+    complexity, error = (float(point[name] or 0.0) for name in ("complexity", "complexity_error"))
+    unbroken = "At m = 1 the free entropy is the replica-symmetric one"
+    if complexity > error:
         return f"{unbroken}: typical solutions lie in exponentially many states."
-    if complexity < -point.error:
+    if complexity < -error:
         return f"{unbroken}: states have condensed, and the m without complexity is smaller."
     return f"{unbroken}, and states condense."

@@ -4,25 +4,27 @@ With :math:`\Phi(m)` the free entropy of all ``m`` replicas of a cluster (a stat
 entropy inside of a cluster is :math:`\Phi'(m)`, and the entropy of clusters, :math:`\Sigma = \Phi - m\,\Phi'`, their
 complexity.  At finite temperature :math:`\Phi' = s - \beta e` is the free entropy inside of a cluster; the entropy ``s`` is
 reported.  None of these is stationary in the order parameters: the state is therefore moved to the solution by the refined
-rule, with one more step of Newton's method, and the change of every number is part of its error.
+rule, with one more step of Newton's method, and the change of every number is part of its error.  Each has an error of its
+own: close to an inner overlap of 1 that of the free entropy is far smaller than those of the others.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from saddle.kernels.quadrature import Rule
-from saddle.points.newton import Attempt
+from saddle.points.newton import Attempt, followed
 from saddle.points.problem import Problem, State
 from saddle.points.results import Iteration, Number, SaddlePoint, Status
+from saddle.points.series_error import errors_of_clusters
 from saddle.points.setting import Setting
 from saddle.points.thermal import energy, heat, temperature
 
-_ROUNDING = 16 * float(np.finfo(float).eps)
+_EPS = float(np.finfo(float).eps)
+_ROUNDING = 16 * _EPS
 _FINER = 1.2
 """How much finer the steps of the refined rule are: enough to see the error of the plain one, cheap in two dimensions."""
 _MUCH_FINER = 2.0
@@ -38,9 +40,9 @@ class Entropies:
     internal: float
     complexity: float
 
-    def difference(self, other: Entropies) -> float:
-        """The largest difference of any of the numbers."""
-        return max(
+    def difference(self, other: Entropies) -> Entropies:
+        """How far each of the numbers is from the other one."""
+        return Entropies(
             abs(self.free_entropy - other.free_entropy),
             abs(self.internal - other.internal),
             abs(self.complexity - other.complexity),
@@ -49,20 +51,16 @@ class Entropies:
 
 def entropies(problem: Problem, state: State, rule: Rule) -> Entropies:
     """The entropies of the first multiplicity that stays, at a state."""
+    return _entropies(problem, state, rule)[0]
+
+
+def _entropies(problem: Problem, state: State, rule: Rule) -> tuple[Entropies, Entropies]:
+    """The entropies at a state, and the sums of the sizes of their terms."""
     name = problem.meta["multiplicities"][0]
-    internal, copies = problem.internal(state, rule)[name], problem.copies(state)[name]
-    total = copies * state.free_entropy
-    return Entropies(state.free_entropy, internal, total - problem.parameters[name] * internal)
-
-
-def improved(problem: Problem, state: State, rule: Rule) -> State | None:
-    """The state after one step of Newton's method by a finer rule, with the Jacobian of the state itself."""
-    here = problem.state(state.coordinates, rule, jacobian=False)
-    if here is None or not math.isfinite(here.residual):
-        return None
-    step = np.linalg.lstsq(state.jacobian, -here.relative, rcond=None)[0]
-    moved = problem.state(here.coordinates + step, rule, jacobian=False)
-    return moved if moved is not None and math.isfinite(moved.residual) else None
+    (internal, size), copies = problem.internal(state, rule)[name], problem.copies(state)[name]
+    total, count = copies * state.free_entropy, problem.parameters[name]
+    found = Entropies(state.free_entropy, internal, total - count * internal)
+    return found, Entropies(state.scale, size, copies * state.scale + count * size)
 
 
 def cluster_point(
@@ -76,21 +74,24 @@ def cluster_point(
     """The result at a solved state of an ansatz with a multiplicity that stays."""
     from saddle.points.outcome import not_converged, order_parameters
 
-    continued = setting.variant == "continued"
-    refined = setting.rule.refined(_MUCH_FINER if continued else _FINER)
-    better = improved(problem, state, refined)
+    refined = setting.rule.refined(_MUCH_FINER if setting.variant == "continued" else _FINER)
+    better = followed(problem, state, refined)
     if better is None:
         return not_converged(setting, values, Attempt(state, iterations, False), tolerance)
-    found = entropies(problem, better, refined)
+    found, sizes = _entropies(problem, better, refined)
     warm, plain = (energy(setting, problem, at, rule) for at, rule in ((better, refined), (state, setting.rule)))
     inside = found.internal + heat(setting, values, warm)
-    difference = found.difference(entropies(problem, state, setting.rule)) + abs(heat(setting, values, warm - plain))
-    quadrature = difference * (_SLOWLY if continued else 1.0)
-    size = max(1.0, *(problem.parameters[name] for name in setting.ansatz.multiplicities))
-    error = quadrature + _ROUNDING * size * better.scale
-    negative = setting.model.weights.counts and inside < -error
+    change = found.difference(entropies(problem, state, setting.rule))
+    heated = replace(change, internal=change.internal + abs(heat(setting, values, warm - plain)))
+    quadrature, errors = _errors(setting, problem, state, heated, sizes)
+    if setting.ansatz.extremised and not {*setting.ansatz.extremised} <= values.keys():
+        # m is a zero of the complexity, and moves the internal entropy by what moves it over m
+        of_m = (abs(found.complexity) + errors.complexity) / problem.parameters[setting.ansatz.multiplicities[0]]
+        errors = replace(errors, internal=errors.internal + of_m)
+    negative = setting.model.weights.counts and inside < -errors.internal
     status = Status.NEGATIVE_ENTROPY if negative else Status.CONVERGED
-    observables = _thermal(setting, problem, values, better, warm) | _observables(setting, problem, better, found, inside)
+    observables = _thermal(setting, problem, values, better, warm)
+    observables |= _observables(setting, problem, better, replace(found, internal=inside), errors)
     return SaddlePoint(
         **setting.identity,
         parameters=dict(values),
@@ -98,9 +99,9 @@ def cluster_point(
         free_entropy=found.free_entropy,
         residual=state.residual,
         quadrature_error=quadrature,
-        error=error,
+        error=errors.free_entropy,
         status=status,
-        message=_message(status, state.residual, found.complexity, error),
+        message=_message(status, state.residual, found.complexity, errors.complexity),
         iterations=iterations,
         observables=observables,
         warnings=_warnings(observables),
@@ -109,10 +110,30 @@ def cluster_point(
     )
 
 
+def _errors(
+    setting: Setting, problem: Problem, state: State, change: Entropies, sizes: Entropies
+) -> tuple[float, Entropies]:
+    """The quadrature error of the free entropy, and the errors of all entropies.
+
+    These are their changes from the plain to the refined rule, the rounding of their terms, and what covariances that are
+    series leave out.
+    """
+    slowly = _SLOWLY if setting.variant == "continued" else 1.0
+    left_out = errors_of_clusters(problem, state, setting.rule)
+    imposed = _EPS * sum(abs(problem.slope(state, name)) for name in problem.imposed)
+    quadrature = slowly * change.free_entropy
+    return quadrature, Entropies(
+        quadrature + _ROUNDING * sizes.free_entropy + imposed + left_out[0],
+        slowly * change.internal + _ROUNDING * sizes.internal + imposed + left_out[1],
+        slowly * change.complexity + _ROUNDING * sizes.complexity + imposed + left_out[2],
+    )
+
+
 def observable_names(setting: Setting) -> tuple[str, ...]:
     """Names of what an ansatz with a multiplicity adds to a row."""
     internal = "local_entropy" if setting.ansatz.imposed else "internal_entropy"
-    return (internal, "complexity", *(("slope",) if setting.ansatz.imposed else ("replicon", "stable")))
+    split = (internal, f"{internal}_error", "complexity", "complexity_error")
+    return (*split, *(("slope",) if setting.ansatz.imposed else ("replicon", "stable")))
 
 
 def _thermal(
@@ -127,10 +148,10 @@ def _thermal(
 
 
 def _observables(
-    setting: Setting, problem: Problem, state: State, found: Entropies, inside: float
+    setting: Setting, problem: Problem, state: State, found: Entropies, errors: Entropies
 ) -> dict[str, Number]:
-    names = observable_names(setting)
-    known: dict[str, Number] = {names[0]: inside, "complexity": found.complexity}
+    numbers = (found.internal, errors.internal, found.complexity, errors.complexity)
+    known: dict[str, Number] = dict(zip(observable_names(setting), numbers, strict=False))
     if setting.ansatz.imposed:
         return known | {"slope": setting.distance_rate * problem.slope(state, setting.ansatz.imposed[0])}
     replicons = problem.observables(state, setting.rule)["replicons"]

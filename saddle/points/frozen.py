@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from replica.ansatz import conjugate
 from replica.model import Model
 from replica.parts.hardness import is_hard, scales_with_temperature
+from saddle.points.clusters import observable_names
 from saddle.points.outcome import without_value
 from saddle.points.results import Number, SaddlePoint
 from saddle.points.setting import Setting
@@ -113,7 +114,8 @@ def _result(
     if temperature(setting):
         observables = {"energy": symmetric.observables["energy"], "entropy": complexity / m}
     counted = setting.model.weights.counts
-    observables |= {"internal_entropy": 0.0 if counted else None, "complexity": complexity if counted else None}
+    split = (0.0, 0.0, complexity, symmetric.error) if counted else (None,) * 4
+    observables |= dict(zip(observable_names(setting), split, strict=False))
     return SaddlePoint(
         **setting.identity,
         parameters=dict(values),

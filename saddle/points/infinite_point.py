@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from replica.ansatz import conjugate
+from saddle.points.clusters import observable_names
 from saddle.points.infinite_replicas import InfinitePoint, InfiniteProblem, solve_infinite
 from saddle.points.results import Number, SaddlePoint, Status
 from saddle.points.setting import Setting
@@ -26,7 +27,8 @@ def infinite_point(
 ) -> SaddlePoint:
     r"""Return the saddle for infinitely many replicas.
 
-    The free entropy of all of them has no value; ``local_entropy`` is its limit per replica, ``complexity`` the next order.
+    The free entropy of all of them has no value; ``local_entropy`` is its limit per replica, which ``error`` is about, and
+    ``complexity`` the next order.
     ``slope`` is the derivative of the local entropy in the distance.  Overlaps and conjugates between clusters have those
     inside as limits; ``C`` and ``B`` say how fast, :math:`q_0 = q_1 - C/y` and :math:`\hat q_1 = \hat q_0 + B/y`.
 
@@ -43,8 +45,7 @@ def infinite_point(
     if problem.relations:  # the distance itself, in units of a squared weight
         imposed, rate = -imposed, -rate
     found = solve_infinite(problem, imposed, tolerance, known)
-    error = max(found.local_entropy_error, found.complexity_error)
-    negative = found.status.has_value and setting.model.weights.counts and found.local_entropy < -error
+    negative = found.status.has_value and setting.model.weights.counts and found.local_entropy < -found.local_entropy_error
     status = Status.NEGATIVE_ENTROPY if negative else found.status
     return SaddlePoint(
         **replace(setting, variant="infinite").identity,
@@ -53,19 +54,20 @@ def infinite_point(
         free_entropy=math.nan,
         residual=found.residual,
         quadrature_error=found.quadrature_error,
-        error=error,
+        error=found.local_entropy_error,
         status=status,
-        message=_message(found, status, error),
+        message=_message(found, status),
         iterations=found.iterations,
-        observables=_observables(found, rate),
+        observables=_observables(setting, found, rate),
         rule=problem.rule,
         tolerance=tolerance,
     )
 
 
-def _observables(found: InfinitePoint, rate: float) -> dict[str, Number]:
-    numbers = {"local_entropy": found.local_entropy, "complexity": found.complexity, "slope": rate * found.slope}
-    return {name: value if math.isfinite(value) else None for name, value in numbers.items()}
+def _observables(setting: Setting, found: InfinitePoint, rate: float) -> dict[str, Number]:
+    inside, outside = (found.local_entropy, found.local_entropy_error), (found.complexity, found.complexity_error)
+    numbers = zip(observable_names(setting), (*inside, *outside, rate * found.slope), strict=True)
+    return {name: value if math.isfinite(value) else None for name, value in numbers}
 
 
 def _order_parameters(problem: InfiniteProblem, found: InfinitePoint) -> dict[str, float]:
@@ -80,9 +82,9 @@ def _order_parameters(problem: InfiniteProblem, found: InfinitePoint) -> dict[st
     return ordered | {name: found.values[name] for name in sorted(shifts)}
 
 
-def _message(found: InfinitePoint, status: Status, error: float) -> str:
+def _message(found: InfinitePoint, status: Status) -> str:
     if status is Status.NEGATIVE_ENTROPY:
         return f"{found.message} The entropy inside of a cluster is negative: it is empty."
-    if status is Status.CONVERGED and found.complexity < -error:
+    if status is Status.CONVERGED and found.complexity < -found.complexity_error:
         return f"{found.message} The complexity is negative: typically there is no such cluster."
     return found.message

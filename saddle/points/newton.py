@@ -49,6 +49,19 @@ def newton(
     return Attempt(state, tuple(map(_iteration, steps)), converged)
 
 
+def followed(problem: Problem, state: State, rule: Rule) -> State | None:
+    """The state after one step of Newton's method with the Jacobian of another one, by a finer rule or at nearby parameters.
+
+    None where that leaves the domain.
+    """
+    here = problem.state(state.coordinates, rule, jacobian=False)
+    if here is None or not math.isfinite(here.residual):
+        return None
+    step = np.linalg.lstsq(state.jacobian, -here.relative, rcond=None)[0]
+    moved = problem.state(here.coordinates + step, rule, jacobian=False)
+    return moved if moved is not None and math.isfinite(moved.residual) else None
+
+
 def _norm(residuals: Vector) -> float:
     return math.sqrt(float(residuals @ residuals))
 

@@ -18,6 +18,7 @@ from saddle.points.clusters import cluster_point, observable_names
 from saddle.points.newton import Attempt
 from saddle.points.problem import Observables, Problem, State
 from saddle.points.results import Iteration, SaddlePoint, Status
+from saddle.points.series_error import response
 from saddle.points.setting import Setting
 from saddle.points.stability import Stability, of_conditioned, of_replicon
 from saddle.points.thermal import energy, heat, temperature
@@ -50,7 +51,7 @@ def finished(
     error = quadrature + _ROUNDING * refined.scale + _reference_error(problem, state, reference)
     for name in problem.imposed:
         error += _EPS * abs(problem.slope(state, name))
-    error += _covariance_error(problem, state, setting.rule)
+    error += response(problem, state, setting.rule).of_free_entropy
     observables, stability = _observables(setting, problem, values, state, reference, read)
     bound = observables.get("bound")
     if isinstance(bound, float) and value > bound + 10 * error + 1e-12:
@@ -78,26 +79,6 @@ def finished(
         rule=setting.rule_text,
         tolerance=tolerance,
     )
-
-
-def _covariance_error(problem: Problem, state: State, rule: Rule) -> float:
-    r"""What the error of a covariance that is a series does to the free entropy, which is stationary otherwise.
-
-    A change of the variance is one of all covariances and, by scaling, half a relative one of the margins.
-    """
-    if not problem.meta["covariance_error"]:
-        return 0.0
-    overlaps = [*(state.overlaps[k] for k in problem.active), *(problem.given[k] for k in problem.shape.given)]
-    found = problem.call("covariance_error", overlaps, 2 * len(problem.active) + 1, rule).tolist()
-    of_variance = found[-1]
-    total = 0.0
-    for i, k in enumerate(problem.active):
-        slope, error = found[2 * i], found[2 * i + 1]
-        if slope != 0.0:
-            total += abs(problem.alpha * state.energetic_pairs[k] / slope) * (error + of_variance)
-    derivatives = problem.observables(state, rule)["derivatives"]
-    scaled = sum(abs(problem.parameters[c] * derivative) for c, derivative in derivatives.items())
-    return total + 0.5 * scaled * of_variance / problem.meta["field_variance"]
 
 
 def _refined(problem: Problem, state: State, rule: Rule) -> tuple[State | None, Observables]:

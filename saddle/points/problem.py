@@ -87,7 +87,7 @@ class Problem:
 
     def _ties(self, shares: Vector) -> Vector:
         """At a fixed distance an imposed overlap moves with the norms: their stationarity holds along with its own."""
-        weight = np.array(self._weights)
+        weight = np.array(self.interaction_weights)
         imposed, norms = ([self.shape.index[k] for k in names] for names in (self.imposed, self.shape.norms))
         return shares * weight[imposed][:, None] / weight[norms]
 
@@ -287,28 +287,28 @@ class Problem:
     def slope(self, state: State, name: str) -> float:
         """Derivative of the free entropy in an imposed overlap, at a saddle."""
         energetic = self.alpha * state.energetic_pairs[name]
-        return self._weights[self.shape.index[name]] * (energetic - state.conjugates[conjugate(name)])
+        return self.interaction_weights[self.shape.index[name]] * (energetic - state.conjugates[conjugate(name)])
 
     @cached_property
-    def _weights(self) -> list[float]:
+    def interaction_weights(self) -> list[float]:
         """How often the interaction counts every overlap times its conjugate: a function of the multiplicities alone."""
         arguments = [*([0.0] * (2 * (len(self.active) + len(self.shape.given)))), *self._tail]
         return self.call("interaction", arguments, 1 + len(self.active), _PLAIN)[1:].tolist()
 
-    def internal(self, state: State, rule: Rule) -> dict[str, float]:
+    def internal(self, state: State, rule: Rule) -> dict[str, tuple[float, float]]:
         r"""Derivative of the free entropy of all copies in each multiplicity that stays, at fixed order parameters.
 
         :math:`\partial_m (m \phi)` for ``m`` replicas of a state, :math:`\partial_y \Phi` for ``y`` real replicas: the
-        entropy of one of them.
+        entropy of one of them; and the sum of the sizes of its terms.
         """
         names = self.meta["multiplicities"]
         energetic = self.call("energetic_multiplicities", self.energetic_arguments(state.place), len(names), rule)
         arguments = self.weights_arguments(state.place, state.conjugates)
         weights = self.call("weights_multiplicities", arguments, len(names), rule)
-        closed = self._closed("multiplicities", state, 2 * len(names))[len(names) :] if self.discrete else [0.0] * len(names)
-        return {
-            name: float(closed[i] + weights[i] + self.alpha * energetic[i]) for i, name in enumerate(names)
-        }
+        closed = self._closed("multiplicities", state, 2 * len(names))[len(names) :] if self.discrete else 0.0 * weights
+        terms = np.array([closed, weights, self.alpha * energetic])
+        totals = zip(terms.sum(axis=0).tolist(), np.abs(terms).sum(axis=0).tolist(), strict=True)
+        return dict(zip(names, totals, strict=True))
 
     def copies(self, state: State) -> dict[str, float]:
         """How often the free entropy is to be taken for all replicas that each multiplicity counts."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from saddle.points.averages import Average
 
 Number = float | int | bool | str | None
+OWN_ERRORS = ("local_entropy_error", "internal_entropy_error", "complexity_error")
+"""Columns with the absolute errors of the observables that have one of their own."""
 
 
 class Status(str, Enum):
@@ -92,7 +94,8 @@ class SaddlePoint:
         Absolute error of ``free_entropy`` from all sources.
     observables : mapping
         What the ansatz adds: ``overlap, distance, replicon, stable`` (RS), ``slope, bound, stable``
-        (Franz-Parisi: the reference's saddle and the probes').
+        (Franz-Parisi: the reference's saddle and the probes'); ``local_entropy`` or ``internal_entropy`` and ``complexity``
+        of clusters, each with its own error.
     window : pair of float or None
         Distances between which there is no saddle, where this point lies in such a window.
     options : mapping

@@ -54,7 +54,8 @@ def local_entropy(
     Columns: ``alpha, kappa, y, overlap, distance, free_entropy`` (:math:`\Phi`, of all ``y`` replicas together),
     ``local_entropy`` (:math:`\phi_\mathrm{int} = \partial_y \Phi`), ``complexity`` (:math:`\Sigma = \Phi - y\,
     \phi_\mathrm{int}`), ``slope`` (of :math:`\Phi` in the distance), the order parameters, errors and status.  ``error``
-    bounds the absolute error of all three entropies.
+    is that of ``free_entropy`` (at ``y = inf`` of ``local_entropy``), ``local_entropy_error`` and ``complexity_error`` those
+    of the others.
 
     Parameters
     ----------
@@ -129,7 +130,8 @@ def complexity(
 
     Columns: ``alpha, kappa, m, free_entropy`` (:math:`\Phi/m`), ``internal_entropy`` (:math:`\partial_m \Phi`, of one
     state), ``complexity`` (:math:`\Sigma = \Phi - m\,\partial_m \Phi = -m^2\, \partial_m (\Phi/m)`),
-    ``replicon, stable``, the order parameters, errors and status.  At ``m = 1`` the states are those of typical solutions
+    ``replicon, stable``, the order parameters, errors and status; ``error`` is that of ``free_entropy``, and the other two
+    have ``internal_entropy_error`` and ``complexity_error``.  At ``m = 1`` the states are those of typical solutions
     (:mod:`saddle.points.typical_states`); where there are none, or none at this ``m``, the status is ``no-saddle``.
 
     Parameters
@@ -195,14 +197,19 @@ def at_external_entropy(
     there = here
     while excess(there) * excess(here) > 0.0:
         y = min(max(there.parameters[name] * factor, 1.0), _LARGEST_Y)
-        if y == there.parameters[name] or there.error > _LOOSE:
+        if y == there.parameters[name] or uncertain(there) > _LOOSE:
             return _without_crossing(there, target, name)
         here, there = there, at(y, there)
         if not there.converged:
             return there
-    if there.error > _LOOSE:
+    if uncertain(there) > _LOOSE:
         return _without_crossing(here, target, name)
     return _crossing(at, excess, name, here, there)
+
+
+def uncertain(point: SaddlePoint) -> float:
+    """The error of the complexity of a solved point."""
+    return float(point.observables["complexity_error"])  # type: ignore[arg-type]
 
 
 def _crossing(
@@ -217,7 +224,7 @@ def _crossing(
     last, here = (a, b) if abs(excess(b)) < abs(excess(a)) else (b, a)
     for _ in range(_MOST_STEPS):
         x, before = math.log(here.parameters[name]), math.log(last.parameters[name])
-        if abs(excess(here)) <= 0.5 * here.error or x == before or excess(here) == excess(last):
+        if abs(excess(here)) <= 0.5 * uncertain(here) or x == before or excess(here) == excess(last):
             return here
         step = x - excess(here) * (x - before) / (excess(here) - excess(last))
         ends = math.log(low.parameters[name]), math.log(high.parameters[name])

@@ -8,11 +8,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from saddle.points.results import OWN_ERRORS
+
 if TYPE_CHECKING:
     from saddle.reporting.curve import Curve
 
-_ACCURACY = frozenset({"residual", "quadrature_error", "error"})
-_VALUES = frozenset({"free_entropy", "value", "ours"})
+_ACCURACY = frozenset({"residual", "quadrature_error", "error", *OWN_ERRORS})
+_VALUES = frozenset({"free_entropy", "value", "ours", *(name.removesuffix("_error") for name in OWN_ERRORS)})
 _DETAILS = frozenset({"residual", "quadrature_error", "order_parameters", "message"})
 _MISSING = "-"
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from saddle.points.results import OWN_ERRORS
 from saddle.reporting.curve import Curve
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ UNITS = {
     "energy": "per weight",
     "bound": _ENTROPY,
     "complexity": _ENTROPY,
+    **dict.fromkeys(OWN_ERRORS, f"{_ENTROPY}, absolute"),
     "entropy": _ENTROPY,
     "error": "of the value, absolute",
     "free_entropy": _ENTROPY,

@@ -1,0 +1,71 @@
+"""Errors of clusters: each entropy has its own, and those of a kernel that is a series cover what it leaves out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from unittest import mock
+
+import pytest
+import sympy as sp
+
+import replica
+import saddle
+from replica.model import TreeCommittee
+from replica.parts import hermite
+from replica.parts.correlations import Kernel
+from saddle.points.results import OWN_ERRORS
+
+
+@lru_cache(maxsize=4)
+def cut_kernel(terms: int) -> Kernel:
+    x = sp.Symbol("x", real=True)
+    with mock.patch.object(hermite, "_MOST_TERMS", terms):
+        return hermite.series_kernel(sp.erf(x), x, "erf")
+
+
+@dataclass(frozen=True)
+class CutSeries(TreeCommittee):
+    """An activation with a kernel in closed form, of whose series only the first terms are taken."""
+
+    terms: int = 9
+
+    @property
+    def _kernel(self) -> Kernel:
+        return cut_kernel(self.terms)
+
+
+CLOSED = replica.zoo.tree_committee("erf", "spherical")
+CUT = replace(CLOSED, architecture=CutSeries("erf"))
+
+
+def covered(ansatz: str, **parameters: float) -> None:
+    """Each entropy of the short series is off by less than it says, and says so no more than a hundred times too loudly."""
+    exact = saddle.solve((CLOSED, ansatz), **parameters)
+    short = saddle.solve((CUT, ansatz), start=exact, **parameters)
+    assert exact.converged and short.converged
+    internal = "internal_entropy" if "m" in parameters else "local_entropy"
+    for name, error in (("free_entropy", "error"), (internal, f"{internal}_error"), ("complexity", "complexity_error")):
+        true = abs(short[name] - exact[name])
+        assert exact[error] < 1e-11 < 1e-6 < true <= short[error] < 200.0 * true, name
+
+
+@pytest.mark.usefixtures("plain_python")
+def test_errors_of_a_short_series_cover_what_it_leaves_out() -> None:
+    covered("local-entropy", alpha=1.0, y=3.0, overlap=0.9)
+
+
+@pytest.mark.full
+def test_errors_of_a_short_series_cover_what_it_leaves_out_of_states_too() -> None:
+    covered("1rsb", alpha=2.3, m=0.5)
+    covered("local-entropy", alpha=1.0, y=20.0, overlap=0.99)
+
+
+def test_rows_of_clusters_carry_an_error_of_each_entropy() -> None:
+    states = saddle.complexity("spherical-perceptron", 9.0, -1.0, m=[0.1, 0.9])
+    assert [name for name in states.columns if name in OWN_ERRORS] == ["internal_entropy_error", "complexity_error"]
+    for point in states.points:
+        # of a small m the complexity is known far better than the free entropy of one replica, 1/m times that of all
+        assert 0.0 < point["complexity_error"] < 5.0 * point.parameters["m"] * point.error
+    infinite = saddle.solve(("spherical-perceptron", "local-entropy"), alpha=1.0, y="inf", overlap=0.9)
+    assert infinite.error == infinite["local_entropy_error"] and 0.0 < infinite["complexity_error"] < 1e-12
