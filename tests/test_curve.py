@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from handmade import capacity, fp_point, rs_point
+from handmade import NAN, capacity, fp_point, rs_point
+from matplotlib.axes import Axes
 
 import replica
-from saddle.points.results import Status, Threshold
+from saddle.critical.landmark import Landmark
+from saddle.points.results import SaddlePoint, Status, Threshold
 from saddle.reporting.curve import Curve, as_curve
 
 CURVE = Curve((rs_point(0.0, 0.25), rs_point(0.1, -0.05, status=Status.NEGATIVE_ENTROPY, stable=False)))
@@ -183,6 +185,60 @@ def test_picture_marks_the_zero_and_dashes_what_is_unstable() -> None:
     assert [text.get_text() for text in axes.texts] == ["0.15"]
     styles = {(line.get_linestyle(), len(line.get_xdata())) for line in axes.lines}
     assert {("--", 3), ("-", 2)} <= styles
+
+
+def _cluster(distance: float, y: float, local: float) -> SaddlePoint:
+    point = fp_point(distance)
+    parameters = {"alpha": 0.6, "kappa": 0.0, "y": y, "overlap": 1 - 2 * distance, "distance": distance}
+    observables = {"local_entropy": local, "complexity": 0.1 - distance}
+    return dataclasses.replace(point, ansatz="local-entropy", parameters=parameters, observables=observables)
+
+
+def _drawn(axes: Axes) -> list[tuple[list[float], list[float]]]:
+    lines = [line for line in axes.lines if line.get_linewidth() == 1.5 and len(line.get_xdata()) > 1]
+    return [(list(line.get_xdata()), list(line.get_ydata())) for line in lines]
+
+
+def test_local_entropies_are_drawn_over_the_distance_a_line_each_number_of_replicas() -> None:
+    points = [_cluster(d, y, d + y / 100) for y in (5.0, math.inf) for d in (0.05, 0.1)]
+    points[2:] = [dataclasses.replace(p, free_entropy=NAN, observables={"local_entropy": 0.2}) for p in points[2:]]
+    axes = Curve(tuple(points)).plot()
+    assert _drawn(axes) == [([0.05, 0.1], [0.1, 0.15000000000000002]), ([0.05, 0.1], [0.2, 0.2])]
+    assert "local entropy" in axes.get_ylabel()
+
+
+def test_a_parameter_that_was_solved_for_at_every_place_parts_no_line() -> None:
+    axes = Curve((_cluster(0.05, 14.7, 0.12), _cluster(0.1, 44.8, 0.17))).plot()
+    assert _drawn(axes) == [([0.05, 0.1], [0.12, 0.17])]
+
+
+def test_complexities_are_drawn_over_the_parisi_parameter() -> None:
+    points = [
+        dataclasses.replace(
+            rs_point(), ansatz="1rsb", parameters={"alpha": 9.0, "kappa": -1.0, "m": m}, observables={"complexity": 0.5 - m}
+        )
+        for m in (0.1, 0.9)
+    ]
+    axes = Curve(tuple(points)).plot()
+    assert _drawn(axes) == [([0.1, 0.9], [0.4, -0.4])]
+    assert "complexity" in axes.get_ylabel()
+
+
+def test_points_of_ansatze_with_different_parameters_have_a_picture() -> None:
+    broken = dataclasses.replace(rs_point(0.1), ansatz="1rsb", parameters={"alpha": 0.5, "kappa": 0.1, "m": 0.5})
+    assert Curve((broken, rs_point(0.0), rs_point(0.1))).plot().get_xlabel() == r"margin $\kappa$"
+
+
+def test_thresholds_of_different_names_stand_on_one_axis() -> None:
+    def landmark(name: str, value: float, status: Status) -> Landmark:
+        known = {f.name: getattr(capacity(), f.name) for f in dataclasses.fields(capacity())}
+        return Landmark(**{**known, "name": name, "value": value, "status": status}, definition="where it is")
+
+    points = landmark("alpha_c", 0.83, Status.CONVERGED), landmark("alpha_U", NAN, Status.ABSENT)
+    axes = Curve(points).plot()
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["alpha_U", "alpha_c"]
+    assert [text.get_text() for text in axes.texts] == ["absent"]
+    assert axes.get_xlabel() == r"load $\alpha$"
 
 
 def test_no_picture_of_nothing() -> None:

@@ -26,17 +26,24 @@ SYMBOLS = {
     "reference_kappa": r"reference margin $\kappa_{\rm ref}$",
     "distance": r"distance $d$",
     "capacity": r"capacity $\alpha_c$",
+    "beta": r"inverse temperature $\beta$",
+    "reference_beta": r"inverse temperature of the reference $\beta_{\rm ref}$",
+    "m": r"Parisi parameter $m$",
+    "y": r"replicas $y$",
     "clones": r"clones $m$",
     "ogp": r"onset of the overlap gap $\alpha_{\rm OGP}$",
     "max_margin": r"maximal margin $\kappa_{\rm max}$",
 }
-_SHORT = {"alpha": r"\alpha", "kappa": r"\kappa", "reference_kappa": r"\kappa_{\rm ref}", "distance": "d"}
-_AXIS_ORDER = ("clones", "distance", "kappa", "alpha", "reference_kappa")
+_SHORT = {
+    **{"alpha": r"\alpha", "kappa": r"\kappa", "reference_kappa": r"\kappa_{\rm ref}", "distance": "d"},
+    **{"beta": r"\beta", "reference_beta": r"\beta_{\rm ref}"},
+}
+_AXIS_ORDER = ("clones", "m", "distance", "kappa", "alpha", "beta", "y", "reference_beta", "reference_kappa")
 _LOGARITHMIC = 30.0
 
 
 def draw(curve: Curve, ax: Axes | None = None) -> Axes:
-    """The picture of ``curve``: entropies against margin (or load), Franz-Parisi profiles, or thresholds.
+    """The picture of ``curve``: entropies against what varies, profiles over the distance, complexities, or thresholds.
 
     Parameters
     ----------
@@ -53,6 +60,8 @@ def draw(curve: Curve, ax: Axes | None = None) -> Axes:
     first = curve.points[0]
     if "branch" in first.observables:
         _learning(curve, ax)
+    elif len({getattr(point, "name", "") for point in curve.points}) > 1:
+        _landmarks(curve, ax)
     elif isinstance(first, Threshold):
         _thresholds(curve, first.name, ax)
     elif "distance" in first.parameters:
@@ -67,22 +76,37 @@ def draw(curve: Curve, ax: Axes | None = None) -> Axes:
 def _entropies(curve: Curve, ax: Axes) -> None:
     """Entropy lines with their unstable parts dashed and their zeros marked."""
     axis = _axis(curve)
+    key, quantity = _quantity(curve, axis)
     for label, points in _lines(curve, axis):
-        x, y = _sorted(points, axis)
+        x, y = _sorted(points, axis, key)
         colour = _line(ax, x, y, label, _stable(points, axis))
         for zero in _zeros(x, y):
             ax.plot(zero, 0.0, "o", color=colour, markersize=5, zorder=3)
             ax.annotate(f"{zero:.4g}", (zero, 0.0), (4, 6), textcoords="offset points", color=colour, fontsize="small")
-    _label(ax, SYMBOLS[axis], r"entropy per weight $\phi$ (nats)", curve)
+    _label(ax, SYMBOLS[axis], quantity, curve)
+
+
+def _quantity(curve: Curve, axis: str) -> tuple[str, str]:
+    """What is drawn upwards: the name of its column, and its label."""
+    found = set.intersection(*(set(point.observables) for point in curve.points))
+    free = "free " if "entropy" in found else ""
+    if "local_entropy" in found:
+        return "local_entropy", "local entropy per weight (nats)"
+    if axis == "m" and "complexity" in found:
+        return "complexity", r"complexity per weight $\Sigma$ (nats)"
+    if "distance" in curve.points[0].parameters:
+        return "free_entropy", rf"Franz-Parisi {free}entropy $\phi_{{\rm FP}}$ (nats)"
+    return "free_entropy", rf"{free}entropy per weight $\phi$ (nats)"
 
 
 def _profiles(curve: Curve, ax: Axes) -> None:
-    """Franz-Parisi profiles, their typical distances, and the bound that no solution count can exceed."""
+    """Franz-Parisi profiles, their typical distances, and the bound that no solution count can exceed; local entropies."""
     axis = _axis(curve)
+    key, quantity = _quantity(curve, axis)
     summaries = {_key(entry): entry for entry in curve.curves}
     bound: dict[float, float] = {}
     for label, points in _lines(curve, axis):
-        x, y = _sorted(points, axis)
+        x, y = _sorted(points, axis, key)
         colour = _line(ax, x, y, label, _stable(points, axis))
         bound.update((p.parameters["distance"], _number(p.observables.get("bound"))) for p in points)
         entry = summaries.get(_key(points[0].parameters), {})
@@ -95,7 +119,7 @@ def _profiles(curve: Curve, ax: Axes) -> None:
             ax.plot(grid, [bound[d] for d in grid], color="0.6", linewidth=0.8, zorder=1, label="bound")
             if min(grid) * _LOGARITHMIC**2 < max(grid):  # more than three decades: small distances need room
                 ax.set_xscale("log")
-    _label(ax, SYMBOLS[axis], r"Franz-Parisi entropy $\phi_{\rm FP}$ (nats)", curve)
+    _label(ax, SYMBOLS[axis], quantity, curve)
 
 
 def _learning(curve: Curve, ax: Axes) -> None:
@@ -118,9 +142,31 @@ def _learning(curve: Curve, ax: Axes) -> None:
 def _thresholds(curve: Curve, name: str, ax: Axes) -> None:
     axis = _axis(curve)
     for label, points in _lines(curve, axis):
-        x, y = _sorted(points, axis)
+        x, y = _sorted(points, axis, "value")
         _line(ax, x, y, label, np.ones(len(x), dtype=bool))
     _label(ax, SYMBOLS[axis], SYMBOLS.get(name, name.replace("_", " ")), curve, zero=False)
+
+
+def _landmarks(curve: Curve, ax: Axes) -> None:
+    """Thresholds of different names on one axis, a line each; those without a value are told to be so."""
+    for height, point in enumerate(reversed(curve.points)):
+        if point.converged:
+            ax.plot(point.value, height, "o", color="C0", markersize=5)
+        else:
+            ax.annotate(str(point.status), (0.5, height), xycoords=("axes fraction", "data"), fontsize="small", ha="center")
+    names = [_landmark(point) for point in reversed(curve.points)]
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(-0.5, len(names) - 0.5)
+    ax.grid(axis="y", linewidth=0.4)
+    over = "reference_kappa" if "alpha" in curve.points[0].parameters else "alpha"
+    _label(ax, SYMBOLS[over], "", curve, zero=False)
+
+
+def _landmark(point: Result) -> str:
+    """The name of a threshold, with its number of replicas or clones where it has one."""
+    row = point.row()
+    counted = [f"{name} = {row[name]:g}" for name in ("y", "clones") if isinstance(row.get(name), int | float)]
+    return ", ".join([str(row["name"]), *counted])
 
 
 def _line(ax: Axes, x: np.ndarray, y: np.ndarray, label: str, stable: np.ndarray, word: str = "unstable") -> Any:
@@ -140,21 +186,38 @@ def _line(ax: Axes, x: np.ndarray, y: np.ndarray, label: str, stable: np.ndarray
 
 def _axis(curve: Curve) -> str:
     """The parameter on the horizontal axis: the fastest one that varies."""
-    names = [name for name in _AXIS_ORDER if name in curve.points[0].parameters]
+    common = _common(curve)
+    names = [name for name in _AXIS_ORDER if name in common]
     varying = (name for name in names if len({point.parameters[name] for point in curve.points}) > 1)
-    return next(varying, names[0] if names else next(iter(curve.points[0].parameters)))
+    return next(varying, names[0] if names else common[0])
+
+
+def _common(curve: Curve) -> list[str]:
+    """The parameters that all points have, whatever their ansatz."""
+    return [name for name in curve.points[0].parameters if all(name in point.parameters for point in curve.points)]
 
 
 def _lines(curve: Curve, axis: str) -> Iterator[tuple[str, list[Result]]]:
     """The points of each line, with a label made of the parameters by which the lines differ."""
     groups: dict[tuple[tuple[str, float | str], ...], list[Result]] = {}
+    left_out = {axis, "overlap", *_dependent(curve, axis)}  # an overlap is a second spelling of a distance
     for point in curve.points:
         key: tuple[tuple[str, float | str], ...] = (("ansatz", point.ansatz),)
-        key += tuple((name, value) for name, value in point.parameters.items() if name != axis)
+        key += tuple((name, value) for name, value in point.parameters.items() if name not in left_out)
         groups.setdefault(key, []).append(point)
     shared = set.intersection(*(set(key) for key in groups))
     for key, points in groups.items():
         yield ", ".join(_part(name, value) for name, value in key if (name, value) not in shared), points
+
+
+def _dependent(curve: Curve, axis: str) -> Iterator[str]:
+    """Parameters that follow the one on the axis (the maximal margin of a load): no value of theirs is met at two places."""
+    for name in _common(curve):
+        places: dict[float, set[float]] = {}
+        for point in curve.points:
+            places.setdefault(point.parameters[name], set()).add(point.parameters[axis])
+        if len(places) > 1 and all(len(at) == 1 for at in places.values()):
+            yield name
 
 
 def _part(name: str, value: float | str) -> str:
@@ -162,9 +225,9 @@ def _part(name: str, value: float | str) -> str:
     return value if isinstance(value, str) else f"${_SHORT.get(name, name)} = {value:.4g}$"
 
 
-def _sorted(points: list[Result], axis: str) -> tuple[np.ndarray, np.ndarray]:
-    """Abscissae in increasing order and the values there; nan breaks the line where there is no value."""
-    found = sorted((point.parameters[axis], point.value) for point in points)
+def _sorted(points: list[Result], axis: str, key: str) -> tuple[np.ndarray, np.ndarray]:
+    """Abscissae in increasing order and a column there; nan breaks the line where there is no value."""
+    found = sorted(((point.parameters[axis], _number(point.row().get(key))) for point in points), key=lambda pair: pair[0])
     return np.array([x for x, _ in found], dtype=float), np.array([y for _, y in found], dtype=float)
 
 
