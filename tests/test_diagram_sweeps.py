@@ -13,13 +13,19 @@ from pathlib import Path
 import pytest
 
 import saddle
-from saddle.critical import diagrams, margin_diagram
+from saddle.command.options import settings_of
+from saddle.critical import diagrams, margin_diagram, teacher_diagram, teacher_lines
 from saddle.sweeping.packing import line, packed
+from saddle.sweeping.plan import units_of
 
 MODEL = "binary-perceptron"
 LOADS = [0.72, 0.735, 0.745, 0.7475, 0.76]
 """Both lines, one of them, and none."""
-COMMAND = ["diagram", MODEL, "--alpha", "0.6:0.75:16", "--json"]
+COMMANDS = (
+    f"{MODEL} --alpha 0.6:0.75:16",
+    "teacher-student --kappa -0.16:-0.01:16",
+    "spherical-perceptron --kappa -3:-0.15:400",
+)
 
 
 def same(curve: saddle.Curve, other: saddle.Curve) -> bool:
@@ -59,16 +65,42 @@ def test_rows_are_kept_one_by_one_and_none_is_computed_again(tmp_path: Path, mon
     assert computed[6:] == [0.8] and same(saddle.Curve(grown.points[:5]), saddle.Curve(expected.points))
 
 
-@pytest.mark.full
-def test_lines_over_the_margin_are_followed_once_for_all_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    grid, path, followed = {"model": "spherical-perceptron", "kappa": [-0.5, 0.5]}, tmp_path / "s.jsonl", []
-    instability = margin_diagram._instability
-    monkeypatch.setattr(
-        margin_diagram, "_instability", lambda *given: followed.append(given) or instability(*given)  # type: ignore[func-returns-value]
-    )
-    margin_diagram._lines.cache_clear()
-    expected = saddle.sweep("diagram", grid, 1)
-    assert same(saddle.sweep("diagram", grid, 1, path), expected) and len(followed) == 1
+OTHERS = {
+    "spherical-perceptron": ({"kappa": [-1.2, -0.3, -0.1, 0.0, 0.1, 0.4, 0.7]}, margin_diagram, margin_diagram._instability),
+    "teacher-student": ({"kappa": [-0.2, -0.12, 0.0, 0.03, 0.06, 0.3]}, teacher_diagram, teacher_lines._two_phases),
+}
+"""Diagrams over the margin: margins in several pieces of their lines and units of work, and what finds a piece."""
+
+
+@pytest.mark.parametrize("model", list(OTHERS))
+def test_rows_over_the_margin_are_kept_one_by_one_and_depend_on_no_other(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid, module, pieces = OTHERS[model]
+    grid, path, computed = {"model": model, **grid}, tmp_path / "s.jsonl", []
+    expected, row = saddle.diagram(**grid), module._row  # type: ignore[attr-defined]
+
+    def counted(*given: object) -> object:
+        if len(computed) == 5:
+            raise KeyboardInterrupt
+        computed.append(given)
+        return row(*given)
+
+    monkeypatch.setattr(module, "_row", counted)
+    with pytest.raises(KeyboardInterrupt, match="5 of"):
+        saddle.sweep("diagram", grid, 1, path)
+    computed.append(())
+    pieces.cache_clear()
+    assert same(saddle.sweep("diagram", grid, 1, path), expected)
+    assert len(computed) == len(expected) + 1
+    pieces.cache_clear()
+    alone = saddle.diagram(model, kappa=grid["kappa"][1])
+    assert line(packed(alone[0])) == line(packed(expected[1])) and repr(alone.curves) == repr(expected.curves)
+
+
+def test_a_diagram_is_cut_into_units_of_four_rows() -> None:
+    args = settings_of("diagram", {"model": "teacher-student", "kappa": "-0.2:0.1:10"})
+    assert [len(unit.places) for unit in units_of(args, [None])] == [4, 4, 2]
 
 
 def finished(path: Path) -> list[str]:
@@ -79,8 +111,9 @@ def finished(path: Path) -> list[str]:
 
 
 @pytest.mark.full
-def test_a_killed_diagram_of_two_workers_goes_on(tmp_path: Path) -> None:
-    path, run = tmp_path / "s.jsonl", [sys.executable, "-m", "saddle.cli", *COMMAND]
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_killed_diagram_of_two_workers_goes_on(command: str, tmp_path: Path) -> None:
+    path, run = tmp_path / "s.jsonl", [sys.executable, "-m", "saddle.cli", "diagram", *command.split(), "--json"]
     expected = json.loads(subprocess.run(run, check=True, capture_output=True, text=True, timeout=300).stdout)
     sweep = [*run, "--workers", "2", "--store", str(path)]
     process = subprocess.Popen(sweep, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -91,8 +124,8 @@ def test_a_killed_diagram_of_two_workers_goes_on(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     before = finished(path)
-    assert 4 <= len(before) < 16
+    assert 4 <= len(before) < len(expected["rows"])
     found = json.loads(subprocess.run(sweep, check=True, capture_output=True, text=True, timeout=300).stdout)
     assert found["rows"] == expected["rows"] and found["curves"] == expected["curves"]
     keys = finished(path)
-    assert keys[: len(before)] == before and len(keys) == len(set(keys)) == 16
+    assert keys[: len(before)] == before and len(keys) == len(set(keys)) == len(expected["rows"])

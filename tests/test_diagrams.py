@@ -66,12 +66,43 @@ def test_points_asked_for_move_no_line(spherical):
             assert abs(other[name][same] - spherical[name][index]) <= errors + 1e-14
 
 
-def test_a_committee_is_unstable_before_its_capacity():
+def sign_load(kappa: float) -> float:
+    """The load on the AT line of the committee of signs: ``Delta(q) = (2/pi) asin q`` in place of ``q`` in the energy."""
+
+    def kernel(q: float) -> tuple[float, float, float]:
+        root = math.sqrt(1 - q * q)
+        return 2 / math.pi * math.asin(q), 2 / (math.pi * root), 2 * q / (math.pi * root**3)
+
+    def miss(q: float) -> float:
+        correlation, first, second = kernel(q)
+        h, slope = averages(correlation, kappa)
+        return q * (first * slope / h + second / first) - 1.0
+
+    q = brentq(miss, 0.05, 0.99, xtol=1e-15)
+    correlation, first, _ = kernel(q)
+    return float(q / (1 - q) ** 2 / (first * averages(correlation, kappa)[0]))
+
+
+def test_a_committee_without_capacity_is_unstable_at_any_margin():
     import replica
 
-    found = saddle.diagram(replica.zoo.tree_committee("sign", "spherical"), kappa=0.0)
-    assert np.isnan(found["alpha_c"][0]) and "no finite capacity" in found[0].message
+    found = saddle.diagram(replica.zoo.tree_committee("sign", "spherical"), kappa=[0.0, -1.5])
+    assert np.isnan(found["alpha_c"]).all() and "no finite capacity" in found[0].message
     assert found["alpha_AT"][0] == pytest.approx(2.988, abs=5e-4)  # Barkai, Hansel & Sompolinsky 1992
+    for i, kappa in enumerate((0.0, -1.5)):
+        assert abs(found["alpha_AT"][i] - sign_load(kappa)) < found["alpha_AT_error"][i] + 1e-10
+
+
+@pytest.mark.full
+def test_uncorrelated_solutions_become_unstable_at_an_explicit_load():
+    import replica
+
+    margins = [-1.5, -0.49, 1.0]
+    found = saddle.diagram(replica.zoo.tree_committee("quadratic", "spherical"), kappa=margins)
+    for i, kappa in enumerate(margins):
+        x = kappa / math.sqrt(2)  # fields of variance Delta(1) = 2, and Delta''(0) = 4
+        mills = math.exp(-x * x / 2 - log_ndtr(-x)) / math.sqrt(2 * math.pi)
+        assert abs(found["alpha_AT"][i] - 1 / (2 * mills**2)) < found["alpha_AT_error"][i] < 1e-9
 
 
 def test_the_command_writes_a_document_a_table_and_a_picture(capsys, tmp_path):
@@ -98,13 +129,6 @@ def test_the_picture_names_regions_and_shows_published_points(spherical):
 @pytest.fixture(scope="module")
 def learning() -> saddle.Diagram:
     return saddle.diagram("teacher-student", kappa=[-0.2, -0.16, -0.1, 0.0, 0.06, -0.01, -0.001])
-
-
-@pytest.mark.full
-def test_margins_asked_for_move_no_transition(learning):
-    one = saddle.diagram("teacher-student", kappa=-0.1)
-    for name in ("alpha_first_order", "alpha_spinodal", "alpha_spinodal_teacher"):
-        assert abs(one[name][0] - learning[name][2]) <= one[f"{name}_error"][0] + learning[f"{name}_error"][2]
 
 
 def test_without_margin_the_lines_are_the_known_transitions(learning):
@@ -200,6 +224,30 @@ def test_three_lines_end_in_a_cusp(learning):
     assert "one phase" in learning[0].message
     pytest.importorskip("matplotlib")
     assert {"student stable", "teacher found"} <= {text.get_text() for text in learning.plot().texts}
+
+
+@pytest.mark.parametrize("kappa", [-0.1655, -0.16624])
+def test_close_to_the_cusp_no_line_is_taken_for_another(kappa):
+    low, middle, high = (
+        saddle.diagram("teacher-student", kappa=kappa)[name][0]
+        for name in ("alpha_spinodal_teacher", "alpha_first_order", "alpha_spinodal")
+    )
+    assert low < middle < high
+    for load, alone in ((middle, False), (2 * low - middle, True), (2 * high - middle, True)):
+        assert (len(saddle.all_saddles(("teacher-student", "rs"), alpha=load, kappa=kappa)) == 1) == alone
+
+
+@pytest.mark.full
+def test_high_temperatures_are_reached_wherever_the_line_begins():
+    import replica
+
+    (row,) = saddle.diagram("teacher-student", beta=0.05).points
+    target = (replica.soft(replica.zoo.model("teacher-student")), "rs")
+    for load, sign in ((row.lines["alpha_first_order"] - 1e-6, 1.0), (row.lines["alpha_first_order"] + 1e-6, -1.0)):
+        assert saddle.solve(target, alpha=load, kappa=0.0, beta=0.05).free_entropy * sign > 0.0
+    for factor, status in ((1.0 - 1e-6, "converged"), (1.0 + 1e-6, "no-saddle")):
+        point = saddle.solve(target, alpha=factor * row.lines["alpha_spinodal"], kappa=0.0, beta=0.05)
+        assert str(point.status) == status, point.message
 
 
 def test_low_temperatures_give_the_transition_without_errors():

@@ -63,9 +63,19 @@ class Boundary:
         pieces = [piece for arm in arms for piece in pieces_of(nodes_of(family, arm.points))]
         return cls(family, tuple(pieces) or (nodes_of(family, (start.point,)),), tuple(arms))
 
-    def only(self, pieces: Iterable[int]) -> Boundary:
-        """Some of its pieces as a boundary of their own."""
-        return Boundary(self.family, tuple(self.pieces[i] for i in pieces if i < len(self.pieces)), self.arms)
+    def before_turning(self) -> Boundary:
+        """The pieces next to where the line was found, up to where its parameter turns back (a cusp included)."""
+        pieces = []
+        for arm in self.arms:
+            nodes = nodes_of(self.family, arm.points)
+            first = next(pieces_of(nodes), ())
+            if len(first) < len(nodes) and arm.special and arm.special[0].kind == "cusp":
+                (cusp,) = nodes_of(self.family, (arm.special[0].point,))
+                while len(first) > 1 and (first[-1][1] - cusp[1]) @ (first[-2][1] - cusp[1]) < 0.0:
+                    first = first[:-1]  # past the cusp, though its parameter is beyond that of the node before
+                first = (*first, cusp)
+            pieces.append(first)
+        return Boundary(self.family, tuple(piece for piece in pieces if piece) or self.pieces, self.arms)
 
     def at(self, value: float) -> Place | None:
         """The first piece of the line that gets to a value of the parameter, there; None if none does.

@@ -6,7 +6,7 @@ linear in the load, :math:`1 - \alpha A`, so that its zero needs no search, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,8 +17,8 @@ from saddle.points.setting import Setting
 from saddle.points.solving import solve_point
 
 _SMALL_LOAD, _LARGE_LOAD = 0.02, 0.9999
-_WITHOUT_CAPACITY = 20.0
-"""A load up to which an instability is sought where the load has no end."""
+_WITHOUT_CAPACITY, _FARTHEST = 20.0, 2e4
+"""Loads up to which an instability is sought, first and last, where the load has no end."""
 _UNCORRELATED, _PER_OVERLAP = 1e-9, 4.0
 """An overlap that is as good as none, and what it may change of a replicon."""
 _EPS = float(np.finfo(float).eps)
@@ -52,25 +52,40 @@ def first_instability(setting: Setting, kappa: float, tolerance: float) -> Speci
     start, largest = _start(setting, kappa, tolerance)
     if start is None:
         return None
-    branch = follow(start, "alpha", _LARGE_LOAD * largest, target=(setting.model, setting.ansatz), events=["replicon"])
-    return next((special for special in branch.special if special.kind == "replicon"), None)
+    goals, target = [_LARGE_LOAD * largest], (setting.model, setting.ansatz)
+    while largest == _WITHOUT_CAPACITY and goals[-1] < _FARTHEST:
+        goals.append(10.0 * goals[-1])
+    for goal in goals:
+        branch = follow(start, "alpha", goal, target=target, events=["replicon"])
+        if (found := next((special for special in branch.special if special.kind == "replicon"), None)) is not None:
+            return found
+    return None
+
+
+def uncorrelated_instability(setting: Setting, kappa: float, tolerance: float) -> Instability | None:
+    """The load at which solutions without correlations become unstable, below or above the capacity.
+
+    None where solutions are correlated, or stable at any load.
+    """
+    start, _ = _start(setting, kappa, tolerance)
+    if start is None or abs(overlap := float(start["overlap"] or 0.0)) > _UNCORRELATED:
+        return None
+    load = start.parameters["alpha"] / (1.0 - float(start["replicon"] or 0.0))
+    if not load > 0.0:
+        return None
+    relative = (start.error + 64 * _EPS + _PER_OVERLAP * abs(overlap)) * load / start.parameters["alpha"]
+    return Instability(load, relative * load, start)
 
 
 def instability(setting: Setting, kappa: float, tolerance: float) -> Instability | None:
     """The load at which the replica-symmetric saddle becomes unstable; None if it is stable to the end."""
-    start, largest = _start(setting, kappa, tolerance)
-    if start is None:
-        return None
-    overlap = abs(float(start["overlap"] or 0.0))
-    if overlap > _UNCORRELATED:
-        special = first_instability(setting, kappa, tolerance)
-        return None if special is None else Instability(special.value, special.error, special.point)
-    load = start.parameters["alpha"] / (1.0 - float(start["replicon"] or 0.0))
-    if not 0.0 < load < largest:
-        return None
-    point = solve_point(setting, {**start.parameters, "alpha": load}, start, tolerance)
-    relative = (start.error + 64 * _EPS + _PER_OVERLAP * overlap) * load / start.parameters["alpha"]
-    return Instability(load, relative * load, point)
+    if (found := uncorrelated_instability(setting, kappa, tolerance)) is not None:
+        if found.alpha >= largest_load(setting, kappa, tolerance):
+            return None
+        values = {**found.point.parameters, "alpha": found.alpha}
+        return replace(found, point=solve_point(setting, values, found.point, tolerance))
+    special = first_instability(setting, kappa, tolerance)
+    return None if special is None else Instability(special.value, special.error, special.point)
 
 
 def _start(setting: Setting, kappa: float, tolerance: float) -> tuple[SaddlePoint | None, float]:

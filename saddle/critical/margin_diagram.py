@@ -2,8 +2,9 @@ r"""The phase diagram over the margin of a model without a teacher: capacity (RS
 
 Above the 1RSB capacity there are no solutions; below the line on which the replicon of the replica-symmetric saddle vanishes
 replica symmetry holds, between that line and the capacity it is broken.  The line is one of events, continued in the
-margin (:mod:`saddle.critical.boundaries`).  It ends where it meets the capacity: there the overlap of two solutions
-reaches 1 with a replicon of 0 in the limit, which is one equation for the margin.
+margin (:mod:`saddle.critical.boundaries`) in pieces that do not depend on the margins asked for.  It ends where it meets
+the capacity: there the overlap of two solutions reaches 1 with a replicon of 0 in the limit, which is one equation for the
+margin.  Where solutions are uncorrelated the load of the instability is explicit.
 """
 
 from __future__ import annotations
@@ -17,13 +18,18 @@ from replica.model import Model
 from saddle.critical.boundaries import Boundary, Place
 from saddle.critical.capacities import capacity
 from saddle.critical.diagrams import Diagram, DiagramRow, diagram_row
-from saddle.critical.instability import first_instability
+from saddle.critical.instability import first_instability, uncorrelated_instability
 from saddle.points.results import Status, Threshold
 from saddle.points.setting import Setting
 from saddle.points.solving import DEFAULT_TOLERANCE
 from saddle.sweeping.journal import Journal, Steps
 
+_PIECE = 0.25
+"""Length of the pieces of the range of margins in each of which the line is found anew."""
 _AROUND = 0.02
+"""How close to its end the line is followed."""
+_SEARCHED, _STEP = 5.0, 0.25
+"""Margins, in units of the output's standard deviation, between which that end is sought, and steps of the search."""
 LINES = ("alpha_c", "alpha_c_1rsb", "alpha_AT")
 
 
@@ -53,10 +59,10 @@ def margin_diagram(
         ``curves`` holds the point in which the line of de Almeida-Thouless meets the capacity.
     """
     setting = Setting.of((model, "rs"))
-    boundary, end = _lines(setting, (min(kappa), max(kappa)), tolerance)
     steps = Steps(journal, progress)
     for margin in kappa:
-        steps.at({"kappa": margin}, _row, setting, margin, boundary, end, tolerance)
+        steps.at({"kappa": margin}, _row, setting, margin, tolerance)
+    end = _end(setting, tolerance)
     return Diagram(tuple(steps.points), () if end is None else (end,))
 
 
@@ -69,35 +75,27 @@ def _capacities(setting: Setting, kappa: float, tolerance: float) -> dict[str, T
     return found
 
 
-@lru_cache(maxsize=4)
-def _lines(
-    setting: Setting, span: tuple[float, float], tolerance: float
-) -> tuple[Boundary | None, dict[str, object] | None]:
-    """The line of vanishing replicon and where it ends, kept for where a diagram goes on."""
-    boundary = _instability(setting, span, tolerance)
-    return boundary, _end(setting, boundary, tolerance)
-
-
-def _instability(setting: Setting, span: tuple[float, float], tolerance: float) -> Boundary | None:
-    """The line of vanishing replicon, from the first margin at which a branch in the load meets it; None if none does."""
-    low, high = span
+@lru_cache(maxsize=64)
+def _instability(setting: Setting, number: int, tolerance: float) -> Boundary | None:
+    """The line of vanishing replicon in one piece of the range of margins; None if no branch in the load meets it."""
+    low, high = number * _PIECE, (number + 1) * _PIECE
     if not setting.kernel.META["pivots"] or not setting.kernel.META["replicons"]:
         return None  # replicas without correlations have no overlap that could split
-    for kappa in dict.fromkeys((low, 0.75 * low + 0.25 * high, 0.5 * (low + high), high)):
+    if uncorrelated_instability(setting, 0.5 * (low + high), tolerance) is not None:
+        return None  # its load is known without a line
+    starts = [low, 0.5 * (low + high), high]
+    if any(low <= kappa < high for kappa in _limits(setting, tolerance)):
+        starts.append(low - _PIECE)  # a line that ends right above a start is too close to the capacity to be met there
+    for kappa in starts:
         if (special := first_instability(setting, kappa, tolerance)) is not None:
-            return Boundary.through(setting, special, "kappa", span)
+            return Boundary.through(setting, special, "kappa", (low, high))
     return None
 
 
-def _end(setting: Setting, boundary: Boundary | None, tolerance: float) -> dict[str, object] | None:
-    """Where the line meets the capacity of continuous weights: the replicon vanishes in the limit of overlap 1."""
+@lru_cache(maxsize=8)
+def _limits(setting: Setting, tolerance: float) -> tuple[float, ...]:
+    """Margins at which the replicon of continuous weights vanishes in the limit of overlap 1."""
     from scipy.optimize import brentq
-
-    if boundary is None or setting.model.weights.discrete:
-        return None
-    last = next((arm.last for arm in boundary.arms if arm.reason != "reached"), None)
-    if last is None:
-        return None
 
     def replicon(kappa: float) -> float:
         found = capacity(setting.model, kappa, tolerance=tolerance)
@@ -105,22 +103,35 @@ def _end(setting: Setting, boundary: Boundary | None, tolerance: float) -> dict[
         value = found.observables.get("replicon")
         return float(value) if isinstance(value, float) else math.nan
 
-    near = last.parameters["kappa"]
-    ends = (near - _AROUND, near + _AROUND)
-    if not replicon(ends[0]) * replicon(ends[1]) < 0.0:
-        return None
-    kappa = float(brentq(replicon, *ends, xtol=1e-13, rtol=1e-14))
-    at = capacity(setting.model, kappa, tolerance=tolerance)
-    assert isinstance(at, Threshold)
-    error = 2e-13 + at.error
-    place = {"kappa": kappa, "alpha": at.value, "error": error}
-    return {"name": "alpha_AT_end", "lines": "alpha_AT alpha_c alpha_c_1rsb", **place, "status": str(Status.CONVERGED)}
+    if setting.model.weights.discrete:
+        return ()
+    unit = setting.deviation or 1.0
+    margins = [unit * (_STEP * i - _SEARCHED) for i in range(round(2.0 * _SEARCHED / _STEP) + 1)]
+    values = [replicon(kappa) for kappa in margins]
+    found = [kappa for kappa, value in zip(margins, values, strict=True) if value == 0.0]
+    for i in range(len(margins) - 1):
+        if values[i] * values[i + 1] < 0.0:
+            found.append(float(brentq(replicon, margins[i], margins[i + 1], xtol=1e-13, rtol=1e-14)))
+    return tuple(found)
 
 
-def _row(
-    setting: Setting, kappa: float, boundary: Boundary | None, end: dict[str, object] | None, tolerance: float
-) -> DiagramRow:
+def _end(setting: Setting, tolerance: float) -> dict[str, object] | None:
+    """Where the line meets the capacity of continuous weights: the replicon vanishes in the limit of overlap 1."""
+    for kappa in _limits(setting, tolerance):
+        below = _instability(setting, math.ceil(kappa / _PIECE) - 1, tolerance)
+        ends = [] if below is None else [arm.last.parameters["kappa"] for arm in below.arms]
+        if ends and min(abs(end - kappa) for end in ends) < _AROUND:
+            at = capacity(setting.model, kappa, tolerance=tolerance)
+            assert isinstance(at, Threshold)
+            place = {"kappa": kappa, "alpha": at.value, "error": 2e-13 + at.error}
+            lines = "alpha_AT alpha_c alpha_c_1rsb"
+            return {"name": "alpha_AT_end", "lines": lines, **place, "status": str(Status.CONVERGED)}
+    return None
+
+
+def _row(setting: Setting, kappa: float, tolerance: float) -> DiagramRow:
     capacities = _capacities(setting, kappa, tolerance)
+    first = capacities["alpha_c"]
     lines: dict[str, float] = {}
     messages: list[str] = []
     failed = False
@@ -131,17 +142,17 @@ def _row(
             failed = failed or not threshold.status.is_answer
             messages.append(f"{name}: {threshold.message}")
     try:
-        place = _instability_at(boundary, kappa, end)
+        place = _instability_at(setting, kappa, first.value if first.converged else math.inf, tolerance)
     except ArithmeticError as reason:
         place, failed = None, True
         messages.append(f"alpha_AT: not converged, {reason}.")
     else:
         if place is None:
-            messages.append("alpha_AT absent: the replica-symmetric saddle is stable up to the capacity.")
+            upto = "capacity" if first.converged else "largest loads"
+            messages.append(f"alpha_AT absent: the replica-symmetric saddle is stable up to the {upto}.")
     lines |= {"alpha_AT": math.nan, "alpha_AT_error": math.nan}
     if place is not None:
         lines |= {"alpha_AT": place[0], "alpha_AT_error": place[1]}
-    first = capacities["alpha_c"]
     return diagram_row(
         setting,
         {"kappa": kappa},
@@ -154,13 +165,13 @@ def _row(
     )
 
 
-def _instability_at(
-    boundary: Boundary | None, kappa: float, end: dict[str, object] | None
-) -> tuple[float, float] | None:
-    """Load and error of the line at a margin; at its end that of the end."""
+def _instability_at(setting: Setting, kappa: float, limit: float, tolerance: float) -> tuple[float, float] | None:
+    """Load and error of the line at a margin, below the capacity there; at its end that of the end."""
+    end = _end(setting, tolerance)
     if end is not None and abs(kappa - float(end["kappa"])) <= float(end["error"]):  # type: ignore[arg-type]
         return float(end["alpha"]), float(end["error"])  # type: ignore[arg-type]
+    if (linear := uncorrelated_instability(setting, kappa, tolerance)) is not None:
+        return (linear.alpha, linear.error) if linear.alpha < limit else None
+    boundary = _instability(setting, math.floor(kappa / _PIECE), tolerance)
     place: Place | None = None if boundary is None else boundary.at(kappa)
-    if place is None:
-        return None
-    return place.value, place.error
+    return None if place is None else (place.value, place.error)

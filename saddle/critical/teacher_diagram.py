@@ -5,39 +5,40 @@ the student's saddle vanishes, and the student's saddle goes on as a metastable 
 temperature changes neither the free entropy of the teacher nor this picture.  At a negative margin the teacher is surrounded
 by solutions, a saddle of its own with a fold at its lower end: the transition is where both have the same
 entropy, and all three lines end in the cusp of the line of folds, beyond which student and teacher are one phase.
-Towards margin 0 the lines are continuous: around the teacher :math:`1 - r` falls like the square of the margin, up to
-logarithms, and the spinodal of that phase falls to load 0.
 At a positive margin the teacher is no solution: there is a capacity and no transition.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from replica.errors import InputError
 from replica.model import Model
-from saddle.critical.boundaries import Boundary
-from saddle.critical.diagrams import Diagram, diagram_row
-from saddle.lines.following import Branch, SpecialPoint, follow
-from saddle.points.results import Status
+from saddle.critical.boundaries import Boundary, Place
+from saddle.critical.diagrams import Diagram, DiagramRow, diagram_row
+from saddle.critical.teacher_lines import (
+    FIRST_ORDER,
+    LINES,
+    SPINODAL,
+    SPINODAL_TEACHER,
+    check_transition,
+    critical_mark,
+    critical_point,
+    lines_at,
+)
+from saddle.points.results import SaddlePoint, Status
 from saddle.points.setting import Setting
-from saddle.points.solving import DEFAULT_TOLERANCE, solve_point
+from saddle.points.solving import DEFAULT_TOLERANCE
 from saddle.reporting.temperatures import at_temperature
 from saddle.sweeping.journal import Journal, Steps
 
 DEFAULT_MARGINS = (*(round(-0.2 + 0.01 * i, 2) for i in range(20)), 0.0, 0.02, 0.04, 0.06, 0.08, 0.1)
-_LOADS = (0.1, 20.0)
-_START = 0.3
+_CLOSE = 1e-6
+"""Relative distance of two spinodals, next to the critical point, that is the uncertainty of the transition between them."""
 _MARGINAL = 1e-4
 """A replicon this small is that of a fold on the Bayes-optimal line, where both vanish."""
-_BELOW_CUSP = -1.0
-"""A margin below that at which the line of folds turns back, whatever margins are asked for."""
-_BETWEEN = 0.5
-"""Share of the way to the critical margin at which the transition of two saddles is found first."""
 
 
 def teacher_diagram(
@@ -79,119 +80,79 @@ def teacher_diagram(
     values = [float(v) for v in (beta if beta is not None else DEFAULT_MARGINS if kappa is None else kappa)]
     if bad := [v for v in values if not math.isfinite(v)]:
         raise InputError(f"{name} = {bad[0]} must be a finite number.")
-    lines = _lines(setting, name, tuple(values), tolerance)
+    if name == "beta" and (bad := [v for v in values if v <= 0.0]):
+        raise InputError(f"beta = {bad[0]:g} must be positive.")
+    check_transition(setting, name, tolerance)
     steps = Steps(journal, progress)
     for value in values:
-        steps.at({name: value}, lines.row, value, tolerance)
-    return Diagram(tuple(steps.points), () if lines.critical is None else (lines.critical,))
+        steps.at({name: value}, _row, setting, name, value, tolerance)
+    critical = critical_point(setting, tolerance) if name == "kappa" and min(values) < 0.0 else None
+    return Diagram(tuple(steps.points), () if critical is None else (critical_mark(critical),))
 
 
-@dataclass(frozen=True)
-class _Lines:
-    """All lines of the diagram, and the point in which they end."""
-
-    setting: Setting
-    name: str
-    empty: Boundary
-    student: Boundary
-    teacher: Boundary | None
-    transition: Boundary | None
-    critical: dict[str, object] | None
-
-    @classmethod
-    def of(cls, setting: Setting, name: str, values: Sequence[float], tolerance: float) -> _Lines:
-        """Found without margin (or at the lowest temperature asked for) and continued over the range of all values."""
-        origin = 0.0 if name == "kappa" else max(values)
-        span = (min(*values, origin), max(*values, origin))
-        special = {point.kind: point for point in reversed(_branch(setting, name, origin, tolerance).special)}
-        if missing := [kind for kind in ("entropy", "fold") if kind not in special]:
-            what = "zero of the entropy" if missing[0] == "entropy" else "fold"
-            raise InputError(f"{setting.model.name} has no {what} along the load, so that there is no transition to draw.")
-        cut = span if name == "beta" else (_BELOW_CUSP if span[0] < 0.0 else 0.0, 0.0)
-        student = Boundary.through(setting, special["fold"], name, cut)
-        cusp = next((s for arm in student.arms for s in arm.special if s.kind == "cusp"), None)
-        transition = None
-        if name == "kappa" and span[0] < 0.0:
-            transition = None if cusp is None else _transition(setting, cusp.value, tolerance)
-        empty = Boundary.through(setting, special["entropy"], name, span if name == "beta" else (0.0, span[1]))
-        teacher = student.only([1]) if len(student.pieces) > 1 else None
-        return cls(setting, name, empty, student.only([0]), teacher, transition, _critical(cusp))
-
-    def row(self, value: float, tolerance: float) -> Any:
-        """One margin or temperature."""
-        wanted: dict[str, Boundary | None] = {
-            "alpha_first_order": self.empty if self.name == "beta" or value == 0.0 else self.transition,
-            "alpha_spinodal": self.student,
-            "alpha_spinodal_teacher": self.teacher,
-            "alpha_c": self.empty if self.name == "kappa" and value > 0.0 else None,
-        }
-        if self.name == "kappa" and value >= 0.0:
-            wanted |= {"alpha_spinodal_teacher": None}
-        if self.name == "kappa" and value > 0.0:
-            wanted |= {"alpha_first_order": None, "alpha_spinodal": None}
-        lines: dict[str, float] = {}
-        failed = []
-        for name, boundary in wanted.items():
-            try:
-                place = None if boundary is None else boundary.at(value)
-            except ArithmeticError as reason:
-                place = None
-                failed.append(f"{name}: not converged, {reason}")
-            if place is None and boundary is not None and self._exists(value) and not failed:
-                failed.append(f"{name}: not followed up to here, where 1 - r rounds so close to margin 0")
-            unstable = name == "alpha_spinodal" and place is not None and _replicon(place.point) < -_MARGINAL
-            lines[name] = math.nan if place is None or unstable else place.value
-            lines[f"{name}_error"] = math.nan if place is None or unstable else place.error
-        status = Status.NOT_CONVERGED if failed else Status.CONVERGED
-        message = "; ".join(failed) + "." if failed else self._message(value)
-        return diagram_row(self.setting, {self.name: value}, lines, status, message, tolerance=tolerance)
-
-    def _exists(self, value: float) -> bool:
-        """Whether student and teacher are two phases here."""
-        return self.name == "beta" or self.critical is None or value > float(self.critical["kappa"])  # type: ignore[arg-type]
-
-    def _message(self, value: float) -> str:
-        if self.name == "beta":
-            return "The teacher is the other phase at any load, with free entropy 0."
-        if value > 0.0:
-            return "With a positive margin the teacher is no solution: there is a capacity and no transition."
-        if value == 0.0:
-            return "The teacher is a solution of its own at any load: its branch has no spinodal."
-        if not self._exists(value):
-            return "No transition: beyond the critical point student and teacher are one phase."
-        return "The teacher is surrounded by solutions: both phases end in a spinodal."
+def _row(setting: Setting, name: str, value: float, tolerance: float) -> DiagramRow:
+    """All lines at one margin or temperature."""
+    found = lines_at(setting, name, value, tolerance)
+    places: dict[str, Place] = {}
+    failed, told = {}, []
+    for line, boundary in found.items():
+        try:
+            places[line] = _place(boundary, value)
+        except ArithmeticError as reason:
+            failed[line] = f"{line}: not converged, {reason}"
+    if FIRST_ORDER in failed and (bracket := _between_spinodals(places)) is not None:
+        places[FIRST_ORDER] = bracket
+        del failed[FIRST_ORDER]
+    if SPINODAL in places and _replicon(places[SPINODAL].point) < -_MARGINAL:
+        told.append("The student's saddle breaks replica symmetry before it ends.")
+        del places[SPINODAL]
+    lines: dict[str, float] = {}
+    for line in LINES:
+        lines[line] = places[line].value if line in places else math.nan
+        lines[f"{line}_error"] = places[line].error if line in places else math.nan
+    status = Status.NOT_CONVERGED if failed else Status.CONVERGED
+    message = "; ".join(failed.values()) + "." if failed else " ".join([_message(name, value, not found), *told])
+    return diagram_row(setting, {name: value}, lines, status, message, tolerance=tolerance)
 
 
-@lru_cache(maxsize=4)
-def _lines(setting: Setting, name: str, values: tuple[float, ...], tolerance: float) -> _Lines:
-    """All lines, kept for where a diagram goes on."""
-    return _Lines.of(setting, name, values, tolerance)
+def _place(boundary: Boundary | None, value: float) -> Place:
+    """A line at a margin or temperature.
+
+    Raises
+    ------
+    ArithmeticError
+        If it was not found there.
+    """
+    if boundary is None:
+        raise ArithmeticError("the line was not found in this range")
+    place = boundary.at(value)
+    if place is None:
+        values = sorted(node[0] for nodes in boundary.pieces for node in nodes)
+        raise ArithmeticError(f"followed from {values[0]:.6g} to {values[-1]:.6g}, beyond which it is lost in rounding")
+    return place
 
 
-def _branch(setting: Setting, name: str, value: float, tolerance: float, upto: float = _LOADS[1]) -> Branch:
-    """The student's branch along the load, past its folds."""
-    values = {"alpha": _START, "kappa": 0.0, name: value}
-    values = setting.resolve({key: values[key] for key in setting.parameter_names()}, tolerance)
-    start = solve_point(setting, values, None, tolerance)
-    target = (setting.model, setting.ansatz)
-    return follow(start, "alpha", (_LOADS[0], upto), target=target, events=["entropy"], direction=1.0)
-
-
-def _transition(setting: Setting, critical: float, tolerance: float) -> Boundary | None:
-    from saddle.critical.transitions import transition_line
-
-    branch = _branch(setting, "kappa", _BETWEEN * critical, tolerance, upto=4.0)
-    return transition_line(setting, branch, "kappa", critical, 0.0)
-
-
-def _critical(cusp: SpecialPoint | None) -> dict[str, object] | None:
-    if cusp is None:
+def _between_spinodals(places: Mapping[str, Place]) -> Place | None:
+    """The transition between two spinodals, where they are too close to tell both saddles apart."""
+    ends = [places[line] for line in (SPINODAL, SPINODAL_TEACHER) if line in places]
+    if len(ends) < 2 or abs(ends[0].value - ends[1].value) > _CLOSE * ends[0].value:
         return None
-    place = {"kappa": cusp.value, "alpha": cusp.point.parameters["alpha"], "error": cusp.error}
-    names = "alpha_first_order alpha_spinodal alpha_spinodal_teacher"
-    return {"name": "critical_point", "lines": names, **place, "status": str(Status.CONVERGED)}
+    middle, half = 0.5 * (ends[0].value + ends[1].value), 0.5 * abs(ends[0].value - ends[1].value)
+    return Place(middle, half + ends[0].error + ends[1].error, ends[0].point)
 
 
-def _replicon(point: Any) -> float:
+def _message(name: str, value: float, one_phase: bool) -> str:
+    if name == "beta":
+        return "The teacher is the other phase at any load, with free entropy 0."
+    if value > 0.0:
+        return "With a positive margin the teacher is no solution: there is a capacity and no transition."
+    if value == 0.0:
+        return "The teacher is a solution of its own at any load: its branch has no spinodal."
+    if one_phase:
+        return "No transition: beyond the critical point student and teacher are one phase."
+    return "The teacher is surrounded by solutions: both phases end in a spinodal."
+
+
+def _replicon(point: SaddlePoint) -> float:
     value = point.observables.get("replicon")
     return float(value) if isinstance(value, float) else 0.0

@@ -91,7 +91,7 @@ class TransitionSystem:
 
 
 def transition_line(
-    setting: Setting, branch: Branch, parameter: str, cusp: float, border: float
+    setting: Setting, branch: Branch, parameter: str, low: float, high: float, *, cusp: SaddlePoint | None, singular: bool
 ) -> Boundary | None:
     """The line of transitions between the first and the last sheet of a branch in the load that folds twice.
 
@@ -102,8 +102,12 @@ def transition_line(
         In the load, at one value of the second parameter.
     parameter : str
         The second parameter.
-    cusp, border : float
-        Where the line is followed: up to the cusp in which it ends, and down to a border of the domain.
+    low, high : float
+        Up to where the line is followed.
+    cusp : SaddlePoint, optional
+        The cusp in which it ends at ``low``, where both saddles are one.
+    singular : bool
+        Whether ``high`` is a border of the domain, where unknowns diverge.
     """
     flips = [i for i, (a, b) in enumerate(itertools.pairwise(branch.past_fold)) if a != b]
     if len(flips) < 2:
@@ -116,11 +120,19 @@ def transition_line(
     z = None if guess is None else solve(family.system, guess, here, LINE_TOLERANCE)
     if z is None:
         return None
-    scale = max(abs(fixed[parameter]), abs(cusp), abs(border))
+    scale = max(abs(fixed[parameter]), abs(low), abs(high))
     algorithm = Arclength(scale=scale, tolerance=LINE_TOLERANCE, most=MOST_POINTS, shortest=_SHORTEST)
-    path = algorithm.follow(family.system, z, here, inner(parameter, cusp))
-    up = next(pieces_of([(outer(parameter, node.parameter), node.x) for node in path.nodes]))
-    return Boundary(family, (up, _towards(family, z, fixed[parameter], border)))
+
+    def arm(end: float) -> tuple[Node, ...]:
+        path = algorithm.follow(family.system, z, here, inner(parameter, end))
+        return next(pieces_of([(outer(parameter, node.parameter), node.x) for node in path.nodes]), ())
+
+    down = arm(low)
+    if cusp is not None:
+        x, at = np.split(EventFamily.start(family, cusp), [-1])
+        down = (*down, (cusp.parameters[parameter], np.concatenate([x, x, at])))
+    arms = (down, _towards(family, z, fixed[parameter], high) if singular else arm(high))
+    return Boundary(family, tuple(nodes for nodes in arms if nodes))
 
 
 def _towards(family: TransitionFamily, z: Vector, start: float, border: float) -> tuple[Node, ...]:

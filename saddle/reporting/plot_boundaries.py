@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,7 +43,8 @@ def draw_boundaries(diagram: Diagram, ax: Axes | None = None) -> Axes:
     if ax is None:
         ax = figure.Figure(figsize=(6.4, 4.8), layout="constrained").add_subplot()
     (axis,) = diagram.points[0].parameters
-    lines = {name: _with_ends(diagram, axis, name) for name in _STYLES if name in diagram.columns}
+    ends = _nearby(diagram, axis)
+    lines = {name: _with_ends(diagram, axis, name, ends) for name in _STYLES if name in diagram.columns}
     lines = {name: line for name, line in lines.items() if np.isfinite(line[1]).any()}
     loads = np.concatenate([line[1][np.isfinite(line[1])] for line in lines.values()] or [np.array([1.0])])
     wide = float(loads.max()) > _WIDE * float(loads.min())
@@ -54,7 +56,7 @@ def draw_boundaries(diagram: Diagram, ax: Axes | None = None) -> Axes:
         ax.plot(x, y, marker="o" if len(x) < 3 else "", markersize=4, **_STYLES[name])
         if np.nanmax(np.nan_to_num(error)) > _VISIBLE * (high - low):
             ax.fill_between(x, y - error, y + error, color=_STYLES[name]["color"], alpha=0.3, linewidth=0)
-    _marks(ax, diagram, axis)
+    _marks(ax, ends, axis)
     _published(ax, diagram, axis, float(margins[0]), float(margins[-1]))
     if len(margins) > 1:
         ax.set_xlim(float(margins[0]), float(margins[-1]))
@@ -66,12 +68,21 @@ def draw_boundaries(diagram: Diagram, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _with_ends(diagram: Diagram, axis: str, name: str) -> Line:
+def _nearby(diagram: Diagram, axis: str) -> list[Mapping[str, Any]]:
+    """The solved ends of lines that lie within what was asked for, or no farther from it than two points of it."""
+    margins = diagram[axis]
+    low, high = float(margins.min()), float(margins.max())
+    reach = (high - low) / max(1, len(margins) - 1)
+    ends: tuple[Mapping[str, Any], ...] = diagram.curves
+    return [entry for entry in ends if low - reach <= float(entry[axis]) <= high + reach]
+
+
+def _with_ends(diagram: Diagram, axis: str, name: str, ends: list[Mapping[str, Any]]) -> Line:
     """Abscissae, loads and errors of a line in order, with the solved ends on it among them."""
     points = list(zip(diagram[axis], diagram[name], diagram[f"{name}_error"], strict=True))
-    for entry in diagram.curves:
-        if name in str(entry.get("lines", "")).split() and float(entry[axis]) not in diagram[axis]:  # type: ignore[arg-type]
-            points.append((float(entry[axis]), float(entry["alpha"]), float(entry["error"])))  # type: ignore[arg-type]
+    for entry in ends:
+        if name in str(entry.get("lines", "")).split() and float(entry[axis]) not in diagram[axis]:
+            points.append((float(entry[axis]), float(entry["alpha"]), float(entry["error"])))
     ordered = np.array(sorted(points), dtype=float)
     return ordered[:, 0], ordered[:, 1], ordered[:, 2]
 
@@ -134,10 +145,10 @@ def _learning_areas(
     ]
 
 
-def _marks(ax: Axes, diagram: Diagram, axis: str) -> None:
+def _marks(ax: Axes, ends: list[Mapping[str, Any]], axis: str) -> None:
     """The points in which lines end."""
-    for entry in diagram.curves:
-        place = (float(entry[axis]), float(entry["alpha"]))  # type: ignore[arg-type]
+    for entry in ends:
+        place = (float(entry[axis]), float(entry["alpha"]))
         ax.plot(*place, "o", color="black", markersize=4, zorder=4)
         text = f"{_MARKS.get(str(entry['name']), entry['name'])} ({place[0] + 0.0:.3f}, {place[1]:.4g})"
         ax.annotate(text, place, (5, 5), textcoords="offset points", fontsize="small", annotation_clip=True)

@@ -28,11 +28,9 @@ _BRANCH: Mapping[str, tuple[str, int | None]] = {
     "ogp": ("", 1),
     "franz-parisi": ("distance", None),
     "generalization": ("alpha", None),
-    "diagram": ("", None),
+    "diagram": ("", 4),
 }
 """Along which range a branch of a report runs and how long it is; by default the last one with several values."""
-_LOADS = 4
-"""Loads of a diagram of flat minima that are worked off together: its ends are stated once for all of them."""
 _THRESHOLDS = frozenset({"capacity", "max-margin", "ogp", "thresholds", "diagram"})
 _OPTIONS = ("ansatz", "start", "all_branches", "reference", "external_entropy", "reference_model", "reference_loss")
 
@@ -67,8 +65,6 @@ def units_of(args: argparse.Namespace, ansatze: Iterable[Any]) -> list[Unit]:
     for given, ansatz in _ansatze(args, ansatze):
         ranges = ranges_of(args, ansatz)
         along, length = _BRANCH.get(args.command, ("", LENGTH))
-        if args.command == "diagram" and "alpha" in ranges:  # its lines do not depend on which loads are asked for
-            length = _LOADS
         if args.command == "local-entropy":
             along = next(name for name in ("overlap", "distance") if name in ranges)
         name = "" if given is None else ansatz.name
