@@ -62,12 +62,30 @@ def test_the_complexity_of_the_formula_vanishes_there(touching: saddle.Landmark)
         assert abs(moved[0] - moved[1]) / 4e-6 < 1e-5  # as far as the grid of the formula resolves it
 
 
-@pytest.mark.full
-def test_a_committee_has_one_and_a_search_without_success_ends() -> None:
-    model = replica.zoo.tree_committee("erf", "binary")
+@pytest.mark.parametrize(("activation", "value"), [("erf", 0.7804700164), ("sign", 0.8515940487)])
+def test_a_committee_has_one(activation: str, value: float) -> None:
+    """Of the crossings along the branch of its number of replicas two appear, or vanish, there."""
+    model = replica.zoo.tree_committee(activation, "binary")
     (point,) = thresholds(model, only=["alpha_U"]).points
     assert isinstance(point, saddle.Landmark)
-    assert point.value == pytest.approx(0.7804700164, abs=1e-9) and point.error < 1e-9
-    assert crossings(model, point, -5e-4)[0] == 1 < crossings(model, point, 5e-4)[0]
-    (window,) = thresholds("symmetric-binary-perceptron", kappa=1.0, only=["alpha_U"]).points
-    assert window.status is saddle.Status.NOT_CONVERGED and "no point was found" in window.message
+    assert point.value == pytest.approx(value, abs=1e-9) and point.error < 1e-9
+    assert abs(crossings(model, point, -5e-4)[0] - crossings(model, point, 5e-4)[0]) == 2
+
+
+@pytest.mark.parametrize(("model", "kappa"), [("symmetric-binary-perceptron", 1.0), ("u-function-perceptron", 0.5)])
+def test_the_line_of_a_window_stays_in_one_piece(model: str, kappa: float) -> None:
+    """Along every branch the complexity has one minimum, which falls with the number of replicas."""
+    (window,) = thresholds(model, kappa=kappa, only=["alpha_U"]).points
+    assert window.status is saddle.Status.ABSENT and "stays in one piece" in window.message
+    end = saddle.capacity(model, kappa).value  # type: ignore[union-attr]
+    for load in (0.45 * end, 0.83 * end, 0.995 * end):
+        minima = []
+        for y in (5.0, 11.0, 30.0):
+            point = saddle.solve((model, TARGET[1]), alpha=load, kappa=kappa, y=5.0, distance=0.34)
+            point = saddle.solve((model, TARGET[1]), alpha=load, kappa=kappa, y=y, distance=0.34, start=point)
+            target = (model, TARGET[1])
+            branch = saddle.follow(point, "distance", (3e-3, 0.4), target=target, direction=-1.0, longest=0.1)
+            steps = np.sign(np.diff(branch["complexity"]))
+            assert branch.reason == "reached" and np.sum(np.diff(steps) != 0.0) == 1 and steps[0] < 0.0
+            minima.append(float(np.min(branch["complexity"])))
+        assert minima[0] > minima[1] > minima[2]

@@ -11,12 +11,16 @@ Without a choice of coordinates on the surface, and so through its folds, with m
 
 in :math:`(z, \lambda, \alpha)`, solved by Newton's method.  Since :math:`\Sigma` is stationary along the surface, the load
 is accurate to second order in everything else.
+
+Along the branch of a fixed number of replicas :math:`\Sigma` has one minimum as long as no such point is near, and a
+maximum beside it next to one: there the search begins.  Where every branch has one minimum only, and it falls with ``y``,
+the surface has no critical point, and the line stays in one piece.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,12 +38,14 @@ from saddle.points.setting import Setting
 from saddle.points.solving import problem_of, solve_point
 
 _ANSATZ = "local-entropy-reference"
-_SHARES = (0.925, 0.91, 0.94, 0.895, 0.955, 0.88, 0.97, 0.86)
+_SHARES = (0.925, 0.91, 0.94, 0.895, 0.88, 0.955, 0.86, 0.97, 0.8, 0.99, 0.7, 0.5)
 """Loads in units of the capacity at which branches are searched for a start."""
-_REPLICAS, _FAR, _RANGE = (6.0, 14.0), 0.2, (0.02, 0.25)
-"""Numbers of replicas through which a branch is reached, where it begins, and distances along which it is followed."""
-_STRIDE, _BESIDE = 0.2, 1e-3
-"""Longest step along a branch; loads beside the one found, relative to it, at which the pieces of the line are counted."""
+_REPLICAS = (14.0, 9.0, 24.0, 6.0, 40.0, 3.5)
+"""Numbers of replicas whose branches are searched."""
+_FIRST, _FAR, _RANGE = 6.0, 0.34, (0.004, 0.35)
+"""Replicas through which a branch is reached, where it begins, and distances along which it is followed."""
+_STRIDE, _NEAR = 0.2, 0.05
+"""Longest step along a branch, and how far from a point the chords of its steps may pass that is on it."""
 _INNER, _OUTER = 1e-4, 1e-5
 """Steps of the differences of first and second order: what they leave of the place costs the load its square."""
 _MOST_STEPS, _LONGEST, _LONGEST_LOAD, _SMALLEST = 20, 0.3, 0.01, 1e-7
@@ -160,29 +166,33 @@ class _Surface:
         steps = (Iteration(0, state.residual, 1.0, "newton"),)
         return finished(self.setting, problem, values, None, state, steps, self.tolerance)
 
-    def starts(self, load: float) -> Iterator[Vector]:
-        """Where the complexity is stationary along a branch of a fixed number of replicas, the largest distance first."""
-        branch = self._branch(load, _REPLICAS[-1])
-        sigma = [] if branch is None else branch["complexity"].tolist()
-        for i in range(1, len(sigma) - 1):
-            p = branch.points[i]  # type: ignore[union-attr]
-            if (sigma[i] - sigma[i - 1]) * (sigma[i + 1] - sigma[i]) < 0.0:
-                x = problem_of(self.setting, p.parameters, None).to_coordinates(p.order_parameters)
-                yield np.array([*x, math.log(p.parameters[self.copies]), math.log(p.parameters["distance"])])
+    def turns(self, load: float, copies: float) -> list[SaddlePoint] | None:
+        """Where the complexity is stationary along the branch of a number of replicas; None if it was not followed whole."""
+        branch = self._branch(load, copies)
+        if branch is None or branch.reason != "reached":
+            return None
+        steps = np.diff(branch["complexity"])
+        return [branch.points[i + 1] for i in np.flatnonzero(steps[:-1] * steps[1:] < 0.0)]
 
-    def reconnects(self, found: _Critical) -> bool:
-        """Whether the line crosses the branch of this number of replicas once below the load, and more often above."""
-        crossings = []
-        for share in (1.0 - _BESIDE, 1.0 + _BESIDE):
-            branch = self._branch(share * found.alpha, math.exp(float(found.z[-2])))
-            sigma = np.array([math.nan]) if branch is None else branch["complexity"]
-            crossings.append(int(np.sum(sigma[1:] * sigma[:-1] < 0.0)))
-        return crossings[0] == 1 and crossings[1] > 1
+    def coordinates(self, point: SaddlePoint) -> Vector:
+        """A point of a branch as one of the surface."""
+        x = problem_of(self.setting, point.parameters, None).to_coordinates(point.order_parameters)
+        return np.array([*x, math.log(point.parameters[self.copies]), math.log(point.parameters["distance"])])
+
+    def leads_to(self, found: _Critical) -> bool:
+        """Whether the branch of this number of replicas from large distances passes through the point found."""
+        branch = self._branch(found.alpha, math.exp(float(found.z[-2])))
+        if branch is None or len(branch) < 2:
+            return False
+        nodes = np.array([self.coordinates(point) for point in branch.points])
+        chords, ahead = np.diff(nodes, axis=0), found.z - nodes[:-1]
+        share = np.clip(np.sum(ahead * chords, axis=1) / np.sum(chords * chords, axis=1), 0.0, 1.0)
+        return bool(np.min(np.linalg.norm(ahead - share[:, np.newaxis] * chords, axis=1)) < _NEAR)
 
     def _branch(self, load: float, copies: float) -> Branch | None:
         """The branch of a number of replicas from large distances to small ones, through folds."""
         point = None
-        for y in (_REPLICAS[0], copies):
+        for y in (_FIRST, copies):
             values = self.values(np.log([y, _FAR]), load)
             point = solve_point(self.setting, values, point, self.tolerance)
             if not point.converged:
@@ -213,15 +223,37 @@ def breakup(axis: Axis, name: str) -> Landmark:
         raise NoTouch(f"the entropies of {model.weights.name} weights are those of volumes: a complexity of 0 says nothing.")
     setting, end = Setting.of((model, _ANSATZ)), axis.capacity().value
     surface = _Surface(setting, axis.kappa, axis.tolerance, setting.rule)
-    for load in (share * end for share in _SHARES):
-        for start in surface.starts(load):
+    simple: list[dict[float, float]] = [{} for _ in _SHARES]
+    for copies, (i, share) in itertools.product(_REPLICAS, enumerate(_SHARES)):
+        turns = surface.turns(share * end, copies)
+        if turns is not None and len(turns) == 1:
+            simple[i][copies] = _complexity(turns[0])
+            continue
+        deepest = min(turns or (), key=_complexity, default=None)
+        for turn in (turn for turn in turns or () if turn is not deepest):
             try:
-                found = surface.critical(start, load)
+                found = surface.critical(surface.coordinates(turn), share * end)
             except (NotFound, ArithmeticError, np.linalg.LinAlgError):
                 continue
-            if found.indefinite and 0.0 < found.alpha < end and surface.reconnects(found):
+            if found.indefinite and 0.0 < found.alpha < end and surface.leads_to(found):
                 return _touching(axis, name, surface, found)
+    if all(_falls(minima) for minima in simple):
+        loads = f"at {len(_SHARES)} loads from {min(_SHARES):g} to {max(_SHARES):g} of the capacity"
+        replicas = f"for every number of replicas from {min(_REPLICAS):g} to {max(_REPLICAS):g}"
+        raise NoTouch(
+            f"{loads} the complexity has one minimum over the distance {replicas}, which falls with their number: the "
+            "line on which it vanishes stays in one piece, and no two pieces of it touch."
+        )
     raise NotFound("no point was found where two pieces of the line of vanishing complexity touch.")
+
+
+def _complexity(point: SaddlePoint) -> float:
+    return float(point.observables["complexity"])  # type: ignore[arg-type]
+
+
+def _falls(minima: dict[float, float]) -> bool:
+    """Whether the minimum of the complexity is known for every number of replicas, and falls with it."""
+    return len(minima) == len(_REPLICAS) and bool(np.all(np.diff([minima[y] for y in sorted(minima)]) < 0.0))
 
 
 def _touching(axis: Axis, name: str, surface: _Surface, found: _Critical) -> Landmark:

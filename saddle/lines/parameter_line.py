@@ -68,6 +68,8 @@ def number_of(point: SaddlePoint, name: str) -> float:
 
 LOGARITHMIC = frozenset({"distance"})
 """Parameters whose logarithm is what varies evenly."""
+_LARGEST_LOG = 700.0
+"""Beyond it an exponential overflows, which a trial step outside the domain may ask for."""
 
 
 def inner(name: str, value: float) -> float:
@@ -77,7 +79,7 @@ def inner(name: str, value: float) -> float:
 
 def outer(name: str, at: float) -> float:
     """The parameter itself."""
-    return math.exp(at) if name in LOGARITHMIC else at
+    return math.exp(min(at, _LARGEST_LOG)) if name in LOGARITHMIC else at
 
 
 def moved_to(values: dict[str, float], parameter: str, at: float) -> dict[str, float]:
