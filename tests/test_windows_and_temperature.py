@@ -14,6 +14,7 @@ from scipy.special import log_ndtr, ndtr
 import replica
 import saddle
 from replica.errors import InputError
+from replica.parts.losses import loss_function
 from saddle.kernels.edges import interval, one_edge, two_edges
 from saddle.points.results import SaddlePoint, Threshold
 
@@ -230,3 +231,16 @@ def test_bad_losses_are_refused() -> None:
 def test_a_loss_without_a_lower_bound_is_refused():
     with pytest.raises(InputError, match="no average over Gaussian stabilities"):
         replica.soft(replica.zoo.binary_perceptron(), "x**3")
+
+
+@pytest.mark.parametrize(
+    ("loss", "reason"),
+    [("1/x", "bound at x = 0"), ("log(x)", "no real value"), ("1-tan(x)", "its tangent"), ("-1/(x-1)**2", "x = 1")],
+)
+def test_losses_that_are_singular_are_refused_by_name(loss, reason):
+    with pytest.raises(InputError, match=reason):
+        replica.soft(replica.zoo.binary_perceptron(), loss)
+
+
+def test_a_loss_that_forbids_a_stability_is_none_of_them():
+    assert loss_function("1/x**2").kinks == ()

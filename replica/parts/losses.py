@@ -21,6 +21,10 @@ SHARPEST_KINK, JUMP = 1e-8, 1e-15
 """Widths, in standard deviations, at which nodes resolve a change of slope and a jump in double precision."""
 _FAR, _STEEP = 1e9, 1e3
 """A stability at which the growth of a loss is judged, and multiples of its square that are taken for more than that."""
+_SAMPLES = tuple(sp.Rational(2 * k, 7) + sp.Rational(1, 101) for k in range(-40, 41))
+"""Stabilities at which a loss has to be a real number: up to 11, and none that a formula is likely to be singular at."""
+_NEAR, _DEEP = sp.Rational(1, 10**60), 100.0
+"""How near to a singular place a loss is looked at, and how far below 0 it may be there (a logarithm is at 138)."""
 
 
 class Softplus(sp.Function):
@@ -66,6 +70,7 @@ def loss_function(text: str) -> type[LossFunction]:
     if _X not in formula.free_symbols:
         raise InputError(f"The loss {text!r} does not depend on the stability x.")
     _check_growth(formula, text)
+    _check_values(formula, text)
     kinks = _kinks(formula, text)
     w, plain = sp.Wild("w"), formula
     formula = formula.replace(sp.log(1 + sp.exp(w)), Softplus(w))
@@ -82,6 +87,36 @@ def _check_growth(formula: sp.Expr, text: str) -> None:
                 f"The loss {text!r} falls faster than any multiple of the squared stability: its Boltzmann factor has no "
                 "average over Gaussian stabilities; give a loss that is bounded from below."
             )
+
+
+def _check_values(formula: sp.Expr, text: str) -> None:
+    """Refuse a loss that is not a real number at every stability, and one that falls without bound where it is singular."""
+    if any(node.has(_X) for node in formula.atoms(sp.tan)):
+        raise InputError(f"The loss {text!r} falls without bound, as its tangent does; give one that is bounded from below.")
+    for x in _SAMPLES:
+        if not formula.subs(_X, x).evalf().is_extended_real:
+            raise InputError(
+                f"The loss {text!r} has no real value at x = {float(x):g}: give one for every stability, from -oo to oo."
+            )
+    for root in _singular(formula):
+        for side in (-_NEAR, _NEAR):
+            if formula.subs(_X, root + side).evalf(90) < -_DEEP:
+                raise InputError(
+                    f"The loss {text!r} falls without bound at x = {float(root):g}: every pattern would sit there; give a "
+                    "loss that is bounded from below."
+                )
+
+
+def _singular(formula: sp.Expr) -> set[sp.Expr]:
+    """Where a polynomial under a negative power or in a logarithm vanishes."""
+    found: set[sp.Expr] = set()
+    inner = [node.base for node in formula.atoms(sp.Pow) if node.exp.is_negative]
+    inner += [node.args[0] for node in formula.atoms(sp.log)]
+    for base in inner:
+        plain = base.replace(sp.Abs, lambda a: a)
+        if plain.has(_X) and plain.is_polynomial(_X):
+            found.update(sp.Poly(plain, _X).real_roots())
+    return found
 
 
 def _kinks(formula: sp.Expr, text: str) -> tuple[tuple[sp.Expr, float], ...]:
