@@ -122,6 +122,19 @@ def test_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"energy", "entropy", "internal_entropy", "complexity"} <= found.keys()
 
 
+def test_complexities_along_temperatures(capsys: pytest.CaptureFixture[str]) -> None:
+    curve = saddle.complexity("binary-perceptron", 1.2, beta=[2.0, 6.0], m=[0.4, 1.0])
+    assert [(p.parameters["beta"], p.parameters["m"]) for p in curve] == [(2.0, 0.4), (2.0, 1.0), (6.0, 0.4), (6.0, 1.0)]
+    symmetric = at(BINARY, "rs", alpha=1.2, beta=0.4 * 6.0)
+    assert curve["complexity"][2] == pytest.approx(symmetric["entropy"], abs=1e-12)
+    assert curve["energy"][2] == pytest.approx(symmetric["energy"], abs=1e-12)
+    words = ["complexity", "binary-perceptron", "--alpha", "1.2", "--beta", "2,6", "--m", "0.4", "--json"]
+    assert main(words) == 0
+    rows = json.loads(capsys.readouterr().out)["rows"]
+    assert [row["beta"] for row in rows] == [2.0, 6.0]
+    assert rows[1]["complexity"] == pytest.approx(float(curve["complexity"][2]), abs=1e-13)
+
+
 @pytest.mark.full
 def test_frozen_configurations_are_the_limit_of_an_inner_overlap_of_one() -> None:
     """With the conjugates that belong to ``q1``, free entropy and outer conjugate tend to the frozen ones like a root."""
@@ -229,3 +242,7 @@ def test_local_entropies_at_finite_temperature() -> None:
     assert energy == pytest.approx(-(above - below) / (2 * h) / 3.0, abs=1e-7)
     assert entropy == pytest.approx(point.free_entropy + 3.0 * 2.0 * energy, abs=1e-12)
     assert point["complexity"] == pytest.approx(entropy - 3.0 * float(point["local_entropy"]), abs=1e-11)  # type: ignore[arg-type]
+    rows = saddle.local_entropy("binary-perceptron", 0.6, beta=[2.0, math.inf], y=3.0, overlap=0.8)
+    hard = saddle.local_entropy("binary-perceptron", 0.6, y=3.0, overlap=0.8)
+    assert rows.free_entropy[0] == pytest.approx(point.free_entropy, abs=1e-12) and rows.energy[1] == 0.0
+    assert rows.free_entropy[1] == pytest.approx(hard.free_entropy[0], abs=1e-11)

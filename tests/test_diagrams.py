@@ -10,6 +10,7 @@ import pytest
 from scipy.optimize import brentq, fsolve, minimize_scalar
 from scipy.special import log_ndtr
 
+import replica
 import saddle
 from replica.errors import InputError
 from saddle.cli import main
@@ -255,6 +256,20 @@ def test_low_temperatures_give_the_transition_without_errors():
     assert cold["alpha_first_order"][0] == pytest.approx(1.24468399, abs=1e-4)
     assert cold["alpha_first_order"][1] == pytest.approx(1.570838781, abs=1e-8)
     assert cold["alpha_spinodal"][1] > cold["alpha_first_order"][1]
+    curve = saddle.generalization("teacher-student", [1.5, 1.7], beta=[2.0, np.inf])
+    ends = {(entry["name"], entry["beta"]): entry["value"] for entry in curve.thresholds}
+    for name in ("alpha_first_order", "alpha_spinodal"):
+        assert ends[name, 2.0] == pytest.approx(cold[name][1], abs=1e-11)
+    assert ends["alpha_spinodal", np.inf] == pytest.approx(1.49263181823, abs=1e-10)
+    rows = {(p.parameters["alpha"], p.parameters["beta"], p["branch"]): p for p in curve}
+    assert rows[1.5, 2.0, "student"]["phase"] == rows[1.7, 2.0, "teacher"]["phase"] == "stable"
+    assert rows[1.7, np.inf, "student"].status == "no-saddle"  # the saddle there leaves the line r = q
+
+
+def test_a_teacher_with_an_energy_is_no_branch():
+    for words, model in (({}, "cross-entropy"), ({"kappa": 0.1}, "errors")):
+        with pytest.raises(InputError, match=r"costs the teacher|has an energy"):
+            saddle.generalization(replica.soft(replica.zoo.model("teacher-student"), model), 0.5, beta=2.0, **words)
 
 
 @pytest.mark.parametrize(

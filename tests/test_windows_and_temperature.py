@@ -15,6 +15,7 @@ import replica
 import saddle
 from replica.errors import InputError
 from replica.parts.losses import loss_function
+from saddle.cli import main
 from saddle.kernels.edges import interval, one_edge, two_edges
 from saddle.points.results import SaddlePoint, Threshold
 
@@ -149,6 +150,9 @@ def test_zero_temperature_is_the_hard_constraint() -> None:
     references = saddle.franz_parisi(BINARY, 0.5, "max", 0.0, [0.1], beta="inf")
     hard_reference = saddle.franz_parisi(BINARY, 0.5, "max", 0.0, [0.1])
     assert abs(references.free_entropy[0] - hard_reference.free_entropy[0]) < 1e-11
+    # a free entropy below 0 is no lack of configurations
+    warm = saddle.franz_parisi(BINARY, 2.0, 0.0, 0.0, [0.1, 0.2], beta=2.0)
+    assert max(warm.free_entropy) < 0.0 < min(warm.entropy) and warm.curves[0]["positive"] is True
 
 
 def test_soft_window_is_annealed() -> None:
@@ -160,8 +164,21 @@ def test_soft_window_is_annealed() -> None:
 
 
 def test_no_capacity_at_finite_temperature() -> None:
-    with pytest.raises(InputError, match="At finite temperature"):
-        saddle.capacity(replica.soft(replica.zoo.binary_perceptron()), 0.0)
+    model = replica.soft(replica.zoo.binary_perceptron())
+    with pytest.raises(InputError, match="configurations at any load and no capacity"):
+        saddle.capacity(model, 0.0)
+    with pytest.raises(InputError, match="at any margin and none is maximal"):
+        saddle.max_margin(model, 0.5)
+    with pytest.raises(InputError, match="no overlap of theirs is excluded"):
+        saddle.ogp(model, 0.0, [2])
+    with pytest.raises(InputError, match="violate no pattern"):
+        saddle.thresholds(model, alpha=0.5)
+
+
+@pytest.mark.parametrize("words", [("capacity", "--beta", "2"), ("ogp", "--beta=2"), ("max-margin", "--loss", "hinge")])
+def test_what_has_no_temperature_says_why(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([words[0], "binary-perceptron", *words[1:]]) == 2
+    assert "At finite temperature" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["rs", "franz-parisi"])

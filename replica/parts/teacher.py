@@ -56,20 +56,22 @@ def generalization_error(model: Model, overlap: float) -> float:
     return math.acos(min(1.0, max(-1.0, correlation))) / math.pi
 
 
-def nishimori(model: Model, ansatz: Ansatz) -> tuple[dict[str, float], list[tuple[str, str]]]:
+def nishimori(model: Model, ansatz: Ansatz) -> tuple[dict[str, float | str], list[tuple[str, str]]]:
     """Return where students are drawn from the posterior of the teacher, and the overlaps that are then equal.
 
-    With all parameters of the constraint at 0 its factor may be that of the teacher (a threshold without margin).  Then
-    teacher and student are exchangeable: the overlap of a student with the teacher is that of two independent
-    students (Nishimori), which rules out every other saddle.  Both are empty where this says nothing.
+    With all parameters of the constraint at 0 (an inverse temperature at ``"inf"``) its factor may be that of the teacher
+    (a threshold without margin).  Then teacher and student are exchangeable: the overlap of a student with the teacher is
+    that of two independent students (Nishimori), which rules out every other saddle.  Both are empty where this says
+    nothing.
     """
     import sympy as sp
 
     if not getattr(model, "teacher", False) or ansatz.imposed or ansatz.multiplicities:
         return {}, []
     fld = sp.Symbol("field")
-    origin = dict.fromkeys(model.constraint.parameters, 0.0)
-    same = model.constraint.factor(fld, dict.fromkeys(origin, sp.Integer(0)))
+    hard = getattr(model.constraint, "hard", model.constraint)
+    origin: dict[str, float | str] = {k: 0.0 if k in hard.parameters else "inf" for k in model.constraint.parameters}
+    same = hard.factor(fld, dict.fromkeys(hard.parameters, sp.Integer(0)))
     if sp.simplify(label_factor(fld) - 2 * same) != 0:
         return {}, []
     names, root = ansatz.names(), ansatz.tree.name

@@ -313,16 +313,16 @@ def _local_entropy(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept
         raise InputError("local-entropy needs --overlap or --distance")
     target = None if args.external_entropy is None else _single(args, "external_entropy")
     known = {"y": args.y, "overlap": args.overlap, "distance": args.distance, "reference": args.reference}
-    settings = {**known, "external_entropy": target, **_settings(args, kept)}
+    settings = {**known, "external_entropy": target, **_settings(args, kept), **_temperatures(args)}
     return saddle.local_entropy(model, args.alpha, args.kappa, **settings)
 
 
 def _complexity(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Any:
-    return saddle.complexity(model, args.alpha, args.kappa, m=args.m, **_settings(args, kept))
+    return saddle.complexity(model, args.alpha, args.kappa, m=args.m, **_settings(args, kept), **_temperatures(args))
 
 
 def _generalization(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Any:
-    return saddle.generalization(model, args.alpha, args.kappa, **_settings(args, kept))
+    return saddle.generalization(model, args.alpha, args.kappa, **_settings(args, kept), **_temperatures(args))
 
 
 def _ogp(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Any:

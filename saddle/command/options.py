@@ -90,6 +90,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     InputError
         One sentence for whatever is wrong with the command line.
     """
+    _refuse_temperature(argv)
     parser, joining = _build()
     args = parser.parse_args(joined(argv, joining))
     for name in ("alpha", "kappa", "beta", "reference_kappa", "reference_beta", "m", "y", "overlap", "distance"):
@@ -97,6 +98,15 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         if found is not None:
             check_domain(name, found)
     return _complete(args, "the following arguments are required: --reference-kappa")
+
+
+def _refuse_temperature(argv: Sequence[str]) -> None:
+    """Say why a report has no temperature, where one is given."""
+    if {"--beta", "--loss"} & {word.partition("=")[0] for word in argv[1:]}:
+        from saddle.reporting.temperatures import NO_TEMPERATURE
+
+        if argv[0] in NO_TEMPERATURE:
+            raise InputError(NO_TEMPERATURE[argv[0]])
 
 
 def _complete(args: argparse.Namespace, missing: str) -> argparse.Namespace:
@@ -216,6 +226,7 @@ def _local_entropy(parser: Parser) -> None:
     _range(parser, "overlap", "of the replicas with each other (with --reference: with it), in (0, 1)")
     _range(parser, "distance", "the same constraint as (1 - overlap)/2, in (0, 1/2)")
     parser.add_argument("--reference", action="store_true", help="around a reference, which need not be a solution")
+    _temperature(parser)
     _solver(parser)
 
 
@@ -224,6 +235,7 @@ def _complexity(parser: Parser) -> None:
     _range(parser, "alpha", "load, patterns per weight", required=True)
     _range(parser, "kappa", "margin (default 0)", default=(0.0,))
     _range(parser, "m", "Parisi parameter", required=True)
+    _temperature(parser)
     _solver(parser)
 
 
@@ -231,6 +243,7 @@ def _generalization(parser: Parser) -> None:
     _model(parser)
     _range(parser, "alpha", "load, patterns per weight", required=True)
     _range(parser, "kappa", "margin of the student (default 0)", default=(0.0,))
+    _temperature(parser)
     _solver(parser)
 
 

@@ -26,6 +26,7 @@ from saddle.points.results import Iteration, SaddlePoint, Status, Threshold
 from saddle.points.setting import Setting
 from saddle.points.solving import DEFAULT_TOLERANCE, problem_of, solve_point
 from saddle.reporting.curve import Curve
+from saddle.reporting.temperatures import refuse_temperature
 from saddle.sweeping.journal import Journal, Steps
 
 Progress = Callable[[Any], None]
@@ -131,9 +132,17 @@ def maximal_margin(model: Model, alpha: float, tolerance: float = DEFAULT_TOLERA
     return result.value
 
 
-def zero_entropy_load(setting: Setting, kappa: float, tolerance: float = DEFAULT_TOLERANCE) -> Threshold:
-    """Return the load at which the entropy of a discrete model vanishes on its branch, whatever that means there."""
-    return _zero_entropy(Line("alpha_zero_entropy", "kappa", "alpha", setting, kappa, tolerance), None)
+def zero_entropy_load(
+    setting: Setting,
+    kappa: float,
+    tolerance: float = DEFAULT_TOLERANCE,
+    held: tuple[tuple[str, float], ...] = (),
+) -> Threshold:
+    """Return the load at which the free entropy of a discrete model vanishes on its branch, whatever that means there.
+
+    ``held`` are parameters besides load and margin, such as a temperature.
+    """
+    return _zero_entropy(Line("alpha_zero_entropy", "kappa", "alpha", setting, kappa, tolerance, held), None)
 
 
 def _thresholds(
@@ -176,8 +185,7 @@ def _threshold(
         raise InputError(f"{fixed} = {value!r} must be a finite number.")
     if fixed == "alpha" and value <= 0.0:
         raise InputError(f"alpha = {value:g} must be positive.")
-    if temperature := getattr(setting.model.constraint, "temperature", ""):
-        raise InputError(f"At finite temperature there is no {name.replace('_', ' ')}: leave out {temperature}.")
+    refuse_temperature(setting.model, name.replace("_", "-"))
     line = Line(name, fixed, sought, setting, value, tolerance)
     if setting.model.teacher and (answer := _teachers_answer(line)) is not None:
         return answer
@@ -229,10 +237,13 @@ class Line:
     setting: Setting
     value: float
     tolerance: float
+    held: tuple[tuple[str, float], ...] = ()
+    """Parameters besides load and margin: temperatures."""
 
     def at(self, x: float) -> dict[str, float]:
         """The parameters at a point of the line."""
-        return {"alpha": self.value, "kappa": x} if self.sought == "kappa" else {"alpha": x, "kappa": self.value}
+        place = {"alpha": self.value, "kappa": x} if self.sought == "kappa" else {"alpha": x, "kappa": self.value}
+        return {**place, **dict(self.held)}
 
     @property
     def harder(self) -> int:
@@ -255,7 +266,7 @@ class Line:
         return Threshold(
             name=self.name,
             **self.setting.identity,
-            parameters={self.fixed: self.value},
+            parameters={self.fixed: self.value, **dict(self.held)},
             value=x,
             error=error,
             status=status,

@@ -30,6 +30,7 @@ from saddle.points.setting import Setting
 from saddle.points.solving import DEFAULT_TOLERANCE, problem_of, solve_point
 from saddle.reporting.curve import Curve
 from saddle.reporting.reports import Numbers, as_numbers
+from saddle.reporting.temperatures import refuse_temperature
 from saddle.sweeping.branches import places
 from saddle.sweeping.journal import Journal, Steps
 
@@ -118,6 +119,7 @@ def smallest_onset(model: Model | str, kappa: float, tolerance: float = DEFAULT_
 
 def _discrete(model: Model | str) -> Setting:
     """The setting of a model whose solutions can be counted."""
+    refuse_temperature(model, "ogp")
     setting = Setting.of((model, _ANSATZ))
     if not setting.model.weights.discrete:
         raise InputError(

@@ -27,6 +27,7 @@ from saddle.points.results import Number, Threshold
 from saddle.points.setting import Setting, same_constraint
 from saddle.points.solving import DEFAULT_TOLERANCE
 from saddle.reporting.curve import Curve
+from saddle.reporting.temperatures import refuse_temperature
 from saddle.sweeping.journal import Journal, Steps
 
 _BY_MARGIN = ("kappa_max", "kappa_gap", "kappa_mono")
@@ -87,6 +88,7 @@ def thresholds(
     InputError
         For bad input.
     """
+    refuse_temperature(model, "thresholds")
     setting = Setting.of((model, "franz-parisi"))
     same_constraint(setting)
     wanted = names(setting.model, alpha, y, only)

@@ -18,6 +18,7 @@ from replica.errors import InputError
 from replica.model import Model
 from saddle.critical.boundaries import Boundary, Place
 from saddle.critical.diagrams import Diagram, DiagramRow, diagram_row
+from saddle.critical.learning import check_teacher_without_energy
 from saddle.critical.teacher_lines import (
     FIRST_ORDER,
     LINES,
@@ -76,6 +77,7 @@ def teacher_diagram(
         raise InputError("A diagram goes over margins or over inverse temperatures: give kappa or beta, not both.")
     hot, _ = at_temperature(model, None if beta is None else list(beta))
     setting = Setting.of((hot, "rs"))
+    check_teacher_without_energy(hot)
     name = "kappa" if beta is None else "beta"
     values = [float(v) for v in (beta if beta is not None else DEFAULT_MARGINS if kappa is None else kappa)]
     if bad := [v for v in values if not math.isfinite(v)]:

@@ -232,7 +232,7 @@ class Problem:
     def obeys_identities(self, state: State) -> bool:
         """Whether overlaps that are equal by an exact identity here are equal at this state."""
         where, equal = self.meta["nishimori"]
-        if not equal or any(self.parameters[name] != value for name, value in where.items()):
+        if not equal or any(self.parameters[name] != float(value) for name, value in where.items()):
             return True
         return all(abs(state.overlaps[a] - state.overlaps[b]) <= _IDENTITY for a, b in equal)
 

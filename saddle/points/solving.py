@@ -432,8 +432,11 @@ def _fold_at(setting: Setting, fixed: tuple[tuple[str, float], ...], tolerance: 
     start = cold_start(problem_at(_SMALL_LOAD), setting.rule, tolerance)
     if not _acceptable(start) or start.state is None:
         return None
-    held = problem_at(_SMALL_LOAD).pivots[0]
-    return fold_in_load(problem_at, held, start.state, _SMALL_LOAD, setting.rule, tolerance)
+    problem, state = problem_at(_SMALL_LOAD), start.state
+    # a coordinate that turns before the load does is no parameter of the branch: another one is
+    held = [*problem.pivots, *(name for name in problem.unknown if name not in problem.pivots)]
+    folds = (fold_in_load(problem_at, name, state, _SMALL_LOAD, setting.rule, tolerance) for name in held)
+    return next((fold for fold in folds if fold is not None), None)
 
 
 def spinodal(setting: Setting, values: Mapping[str, float], tolerance: float) -> Fold | None:

@@ -20,6 +20,7 @@ from saddle.points.setting import Setting
 from saddle.points.solving import DEFAULT_TOLERANCE, solve_point
 from saddle.reporting.curve import Curve
 from saddle.reporting.reports import as_numbers
+from saddle.reporting.temperatures import Temperatures, as_range, at_temperature
 from saddle.sweeping.branches import Place, branches, places
 from saddle.sweeping.journal import Journal, Steps
 
@@ -44,6 +45,7 @@ def local_entropy(
     distance: Numbers | None = None,
     reference: bool = False,
     external_entropy: float | None = None,
+    beta: Temperatures = None,
     start: Start = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
@@ -70,6 +72,10 @@ def local_entropy(
         Whether the replicas surround a reference configuration, which need not be a solution itself.
     external_entropy : float, optional
         In place of ``y``: the number of replicas at which the complexity has this value is solved for at every distance.
+    beta : float, "inf" or an iterable of these, optional
+        Inverse temperatures, slower than ``y``: every violated pattern costs 1 (or the loss of :func:`replica.soft`).
+        Columns ``energy`` (per weight, of one replica) and ``entropy`` = ``free_entropy + y beta energy``;
+        ``local_entropy`` is then :math:`\partial_y \Phi + \beta e`, and ``"inf"`` is the hard constraint.
     start : optional
         Order parameters to start the first point of every branch from.
     tolerance : float
@@ -90,10 +96,12 @@ def local_entropy(
         raise InputError("The local entropy needs either y=, the number of replicas, or external_entropy=.")
     if (overlap is None) == (distance is None):
         raise InputError("The local entropy needs either overlap= or distance=, two spellings of one constraint.")
+    model, temperatures = at_temperature(model, beta)
     setting = Setting.of((model, "local-entropy-reference" if reference else "local-entropy"))
     spelling, given = ("overlap", overlap) if overlap is not None else ("distance", distance)
     where = as_numbers(spelling, given)
     ranges: dict[str, Sequence[Any]] = {"alpha": as_numbers("alpha", alpha), "kappa": as_numbers("kappa", kappa)}
+    ranges |= as_range(temperatures)
     ranges |= {} if y is None else {"y": _replicas(y)}
     lines = [places(line) for line in branches({**ranges, spelling: where}, spelling)]
     # Everything is resolved, and so refused if it is wrong, before the first point is solved.
@@ -121,6 +129,7 @@ def complexity(
     kappa: Numbers = 0.0,
     *,
     m: Numbers,
+    beta: Temperatures = None,
     start: Start = None,
     tolerance: float = DEFAULT_TOLERANCE,
     progress: Progress | None = None,
@@ -140,6 +149,10 @@ def complexity(
     alpha, kappa : float or iterable of float
     m : float or iterable of float
         Parisi parameters, positive.
+    beta : float, "inf" or an iterable of these, optional
+        Inverse temperatures, slower than ``m``: every violated pattern costs 1 (or the loss of :func:`replica.soft`).
+        Columns ``energy`` (per weight) and ``entropy`` = ``free_entropy + beta energy``; ``internal_entropy`` is then
+        :math:`\partial_m \Phi + \beta e`, and ``"inf"`` is the hard constraint.
     start : optional
         Order parameters to start the first point of every branch from.
     tolerance : float
@@ -153,8 +166,10 @@ def complexity(
     ----------
     Monasson, Phys. Rev. Lett. 75, 2847 (1995).
     """
+    model, temperatures = at_temperature(model, beta)
     setting = Setting.of((model, "1rsb"))
-    ranges = {"alpha": as_numbers("alpha", alpha), "kappa": as_numbers("kappa", kappa), "m": as_numbers("m", m)}
+    ranges = {"alpha": as_numbers("alpha", alpha), "kappa": as_numbers("kappa", kappa), **as_range(temperatures)}
+    ranges["m"] = as_numbers("m", m)
     lines = [places(line) for line in branches(ranges)]
     resolved = [[setting.resolve(_margin(setting, row), tolerance) for row in line] for line in lines]
     steps = Steps(journal, progress)

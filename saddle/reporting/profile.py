@@ -1,8 +1,12 @@
 r"""One Franz-Parisi profile: the entropy around a reference as a function of the distance, and what it says.
 
-The typical distance is where the profile is maximal: a zero of its slope, found by root finding on solved points.
+The typical distance is where the free entropy is maximal: a zero of its slope, found by root finding on solved points.
 ``positive`` and ``monotonic`` hold below it within the range asked for.  Both are decided by the extrema of entropy
 and slope that lie between solved points, which are located by minimisation over solved points as well.
+
+At finite temperature the free entropy is not a number of configurations and may be negative where there are many:
+``positive`` is about the entropy, that of the probes at their energy, while ``monotonic`` and the typical distance are about
+the free entropy, of which a dip is a barrier between a reference and typical configurations.
 """
 
 from __future__ import annotations
@@ -132,11 +136,11 @@ class Profile:
     def _verdict(self, grid: list[SaddlePoint], complete: bool) -> dict[str, object]:
         """Whether entropy and slope are positive at their smallest, which is sought between the points of the grid."""
         interior = grid[:-1] or grid
-        entropies = [p.free_entropy for p in grid]
+        entropies = [_entropy(p) for p in grid]
         slopes = [_slope(p) for p in interior]
         lowest = min(entropies)
         if lowest > 0.0:
-            lowest = min(lowest, self._smallest(grid, entropies, lambda p: p.free_entropy))
+            lowest = min(lowest, self._smallest(grid, entropies, _entropy))
         flattest = min(slopes)
         if flattest > 0.0:
             flattest = min(flattest, self._smallest(interior, slopes, _slope))
@@ -175,6 +179,12 @@ class Profile:
         point = self.at(typical)
         noise = abs(_slope(point)) + 10 * (point.error + point.residual)
         return noise / curvature + _ROOT_TOLERANCE if curvature > 0.0 else math.nan
+
+
+def _entropy(point: SaddlePoint) -> float:
+    """The entropy of the probes: at zero temperature the free entropy."""
+    value: Any = point.observables.get("entropy", point.free_entropy)
+    return float(value) if value is not None else math.nan
 
 
 def _slope(point: SaddlePoint) -> float:

@@ -20,7 +20,7 @@ from saddle.points.setting import Setting
 from saddle.points.solving import DEFAULT_TOLERANCE, solve_point
 from saddle.reporting.curve import Curve
 from saddle.reporting.profile import Profile
-from saddle.reporting.temperatures import Temperatures, as_temperatures, at_temperature, temperature_of
+from saddle.reporting.temperatures import Temperatures, as_range, as_temperatures, at_temperature, temperature_of
 from saddle.sweeping.branches import Place, branches, places
 from saddle.sweeping.journal import Journal, Steps
 
@@ -73,7 +73,7 @@ def entropy_curve(
     model, temperatures = at_temperature(model, beta)
     setting = Setting.of((model, ansatz))
     steps = Steps(journal, progress)
-    ranges = {"alpha": as_numbers("alpha", alpha), "kappa": as_numbers("kappa", kappa), **_range(temperatures)}
+    ranges = {"alpha": as_numbers("alpha", alpha), "kappa": as_numbers("kappa", kappa), **as_range(temperatures)}
     for branch in branches(ranges):
         previous = start
         for row in places(branch):
@@ -105,7 +105,8 @@ def franz_parisi(
     Columns: ``alpha, kappa, reference_kappa, distance, free_entropy, slope`` (in the distance), ``bound``
     (:math:`-d \ln d - (1-d) \ln(1-d)` for binary weights), the order parameters
     ``q, qhat, t, that, p, phat, qr, qrhat``, errors and status.  ``curves`` has one entry per curve: ``typical_distance``
-    (where it is maximal), ``positive`` and ``monotonic`` (below that, within the distances asked for).
+    (where it is maximal), ``positive`` and ``monotonic`` (below that, within the distances asked for).  At finite
+    temperature ``positive`` is about the entropy, the others about the free entropy.
 
     Parameters
     ----------
@@ -141,7 +142,7 @@ def franz_parisi(
         "alpha": as_numbers("alpha", alpha),
         "kappa": as_numbers("kappa", kappa),
         "reference_kappa": _references(reference_kappa),
-        **_range(temperatures),
+        **as_range(temperatures),
     }
     name = temperature_of(model.obeyed("reference_"))
     if reference_beta is not None:
@@ -168,11 +169,6 @@ def _around(
     if reference is not None:
         model = model.around(at_temperature(reference, reference_beta)[0])
     return model, temperatures
-
-
-def _range(temperatures: list[dict[str, float]]) -> dict[str, list[float]]:
-    """The temperatures as one range; none where there is no temperature."""
-    return {name: [row[name] for row in temperatures] for name in temperatures[0]}
 
 
 def _with_reference(row: Place, temperature: str) -> Place:

@@ -14,12 +14,37 @@ from replica.errors import InputError
 from replica.model import Model
 from replica.parts.constraints import soft
 
+NO_TEMPERATURE = {
+    "capacity": (
+        "At finite temperature patterns may be violated at a cost, so that there are configurations at any load and no "
+        "capacity; ask for energy and entropy (entropy with beta)."
+    ),
+    "max-margin": (
+        "At finite temperature patterns may be violated at a cost, so that there are configurations at any margin and none "
+        "is maximal; ask for energy and entropy (entropy with beta)."
+    ),
+    "ogp": (
+        "At finite temperature clones may violate patterns at a cost, so that no overlap of theirs is excluded and there is "
+        "no gap; ask for what they gain at an overlap (local-entropy with beta)."
+    ),
+    "thresholds": (
+        "Thresholds are those of solutions, which violate no pattern; at finite temperature ask for profiles (franz-parisi, "
+        "local-entropy or complexity with beta)."
+    ),
+}
+"""Why a report has no temperature."""
 Temperatures = float | str | Iterable[float | str] | None
 
 
 def temperature_of(model: Model) -> str:
     """Return the name of a model's inverse temperature, empty if it has none."""
     return str(getattr(model.constraint, "temperature", ""))
+
+
+def refuse_temperature(model: Model | str, report: str) -> None:
+    """Refuse a model with a temperature in a report that has none, with the reason."""
+    if not isinstance(model, str) and temperature_of(model):
+        raise InputError(NO_TEMPERATURE[report])
 
 
 def at_temperature(model: Model | str, beta: Temperatures) -> tuple[Model, list[dict[str, float]]]:
@@ -38,6 +63,11 @@ def at_temperature(model: Model | str, beta: Temperatures) -> tuple[Model, list[
     model = model if temperature_of(model) else soft(model)
     name = temperature_of(model)
     return model, [{name: value} for value in as_temperatures(name, beta)]
+
+
+def as_range(temperatures: list[dict[str, float]]) -> dict[str, list[float]]:
+    """Return the temperatures as one range of a product; none where there is no temperature."""
+    return {name: [row[name] for row in temperatures] for name in temperatures[0]}
 
 
 def as_temperatures(name: str, values: Any) -> list[float]:
