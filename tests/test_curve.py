@@ -53,6 +53,17 @@ def test_columns_under_the_names_of_the_document() -> None:
     assert "free_entropy" in dir(CURVE)
 
 
+@pytest.mark.parametrize("name", ["parameters", "order_parameters", "observables"])
+@pytest.mark.parametrize("result", [rs_point(), capacity()])
+def test_results_cannot_be_changed_in_place(result: SaddlePoint | Threshold, name: str) -> None:
+    found = getattr(result, name)
+    for change in (lambda: found.update(q=1.0), lambda: found.__setitem__("q", 1.0), lambda: found.clear()):
+        with pytest.raises(TypeError, match="cannot be changed"):
+            change()
+    assert pickle.loads(pickle.dumps(result)) == result == copy.deepcopy(result)
+    assert type(getattr(pickle.loads(pickle.dumps(result)), name)) is type(found)
+
+
 def test_columns_cannot_be_changed_in_place() -> None:
     with pytest.raises(ValueError, match="read-only"):
         CURVE.q[0] = 1.0

@@ -72,6 +72,25 @@ _ADVICE = {
 }
 
 
+class Fixed(dict[Any, Any]):
+    """A mapping of a result, which nobody changes: a changed order parameter would no longer be that of the value."""
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("a result cannot be changed; dataclasses.replace makes another one")
+
+    __setitem__ = __delitem__ = __ior__ = update = pop = popitem = clear = setdefault = _refuse
+
+    def __reduce__(self) -> tuple[type[Fixed], tuple[dict[Any, Any]]]:
+        return Fixed, (dict(self),)
+
+
+def _fix(result: Any) -> None:
+    """Replace the mappings of a result by such that cannot be changed."""
+    for name in ("parameters", "order_parameters", "observables", "options", "where"):
+        if type(getattr(result, name, None)) not in (Fixed, type(None)):
+            object.__setattr__(result, name, Fixed(getattr(result, name)))
+
+
 @dataclass(frozen=True, kw_only=True)
 class SaddlePoint:
     """A saddle point of a free entropy, or the reason why there is none.
@@ -127,6 +146,9 @@ class SaddlePoint:
     rule: str = ""
     tolerance: float = math.nan
     target: tuple[Any, Any] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _fix(self)
 
     @property
     def converged(self) -> bool:
@@ -212,6 +234,9 @@ class Threshold:
     rule: str = ""
     tolerance: float = math.nan
     target: tuple[Any, Any] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _fix(self)
 
     @property
     def converged(self) -> bool:
