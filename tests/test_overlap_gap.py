@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import replica
 import saddle
 from replica.errors import InputError
 from saddle.cli import main
+from saddle.critical import clones as searching
 
 SYMMETRIC = "symmetric-binary-perceptron"
 OWN = Path(__file__).parent / "own_models" / "ternary.py"
@@ -166,10 +168,36 @@ def test_entropies_on_a_fine_scan_of_distances(model: str) -> None:
 
 
 @pytest.mark.full
-def test_smallest_onset_of_a_committee() -> None:
-    curve = saddle.thresholds(RELU, kappa=0.0, only=["alpha_OGP"])
-    assert curve.points[0].value == pytest.approx(0.844230186204, abs=1e-11)
-    assert curve.points[0].row()["clones"] == 4
+@pytest.mark.parametrize(
+    ("model", "clones", "load"),
+    [("relu", 4, 0.844230186204), ("sign", 12, 0.677827368503), ("ternary", 5, 1.116543402232)],
+)
+def test_smallest_onset_at_any_number_of_clones(model: str, clones: int, load: float) -> None:
+    """Where it is, an entropy vanishes with its slope; its neighbours have one that is positive at all distances."""
+    target = TERNARY if model == "ternary" else replica.zoo.tree_committee(model)
+    (point,) = saddle.thresholds(target, kappa=0.0, only=["alpha_OGP"]).points
+    assert point.value == pytest.approx(load, abs=1e-11)
+    assert point.row()["clones"] == clones
+    beside = saddle.ogp(target, 0.0, [clones - 1, clones, clones + 1])
+    assert beside.points[1].value == pytest.approx(point.value, abs=1e-11) and beside.top is not None
+    for i, number in ((0, clones - 1), (2, clones + 1)):
+        onset = float(beside.points[i]["distance"])
+        near = saddle.local_entropy(target, point.value, 0.0, y=number, distance=[onset * 1.05**k for k in range(-12, 13)])
+        assert near.converged and min(near.free_entropy) > 0.0
+
+
+def test_a_search_over_clones_says_where_it_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    def falling(setting: object, kappa: float, number: int, tolerance: float) -> saddle.Threshold:
+        tried.append(number)
+        return replace(nothing, value=1.0 + 1.0 / number, status=saddle.Status.CONVERGED, parameters={"clones": number})
+
+    tried: list[int] = []
+    nothing = searching._without(searching._discrete(SYMMETRIC), 1.0, 2, 1e-12, saddle.Status.NOT_CONVERGED, "")
+    monkeypatch.setattr(searching, "_onset", falling)
+    found = searching.smallest_onset(SYMMETRIC, 1.0)
+    assert max(tried) <= 200 and len(tried) < 25
+    assert str(found.status) == "not-converged" and math.isnan(found.value)
+    assert f"still falls at {max(tried)} clones" in found.message and "more than 200" in found.message
 
 
 def test_refused() -> None:

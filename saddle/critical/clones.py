@@ -41,8 +41,8 @@ _EPS = float(np.finfo(float).eps)
 _MIDDLE, _SMALLEST, _LARGEST, _RATIO = 0.02, 1e-6, 0.4999, 1.3
 """Distances between clones that are scanned for the smallest load: from the middle outwards, by a factor."""
 _MOST_STEPS = 40
-_FEWEST, _USUAL, _MOST_CLONES = 2, (3, 4, 5), 40
-"""Clones that have a mutual overlap; numbers that usually bracket the smallest load; how many are tried."""
+_FEWEST, _USUAL, _MOST_CLONES = 2, (3, 4, 5), 200
+"""Clones that have a mutual overlap; numbers that usually bracket the smallest load; the largest that is tried."""
 _ROOT = 1e-11
 """Tolerance of the root in the logarithm of the distance."""
 
@@ -100,7 +100,8 @@ def ogp(
 def smallest_onset(model: Model | str, kappa: float, tolerance: float = DEFAULT_TOLERANCE) -> Threshold:
     """Return the smallest load over all numbers of clones at which they open an overlap gap.
 
-    Numbers are added on either side of the best one until both of its neighbours lie higher.
+    Numbers are added beyond the largest one as long as that is the best, by a quarter of it, and then around the best one
+    until both of its neighbours lie higher; up to :data:`_MOST_CLONES`, which a failure says.
 
     Raises
     ------
@@ -111,9 +112,18 @@ def smallest_onset(model: Model | str, kappa: float, tolerance: float = DEFAULT_
     known = {m: _onset(setting, kappa, m, tolerance) for m in _USUAL}
     while True:
         best = min(known, key=lambda m: known[m].value if known[m].converged else math.inf)
-        missing = [m for m in (best - 1, best + 1) if m >= _FEWEST and m not in known]
-        if not missing or len(known) > _MOST_CLONES or not known[best].converged:
+        if not known[best].converged:
             return _smallest([known[m] for m in sorted(known)])
+        if best == max(known):
+            missing = [best + max(1, best // 4)]
+        else:
+            missing = [m for m in (best - 1, best + 1) if m >= _FEWEST and m not in known]
+        if not missing:
+            return _smallest([known[m] for m in sorted(known)])
+        if max(missing) > _MOST_CLONES:
+            at = known[best].value
+            reason = f"The load still falls at {best} clones ({at:.6g}); more than {_MOST_CLONES} are not tried."
+            return _without(setting, kappa, best, tolerance, Status.NOT_CONVERGED, reason)
         known |= {m: _onset(setting, kappa, m, tolerance) for m in missing}
 
 
