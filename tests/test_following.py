@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 
 import replica
 import saddle
 from replica.errors import InputError
-from saddle.lines.following import follow, load_branch
+from saddle.lines.following import follow, inner_goal, load_branch
 
 RS = ("binary-perceptron", "rs")
 
@@ -126,6 +127,17 @@ def test_a_start_of_another_problem_is_refused(start):
 def test_a_wrong_parameter_is_refused(start, arguments, sentence):
     with pytest.raises(InputError, match=sentence):
         follow(start, *arguments)
+
+
+@pytest.mark.parametrize("to", [math.nan, "0.8", (0.1, math.inf)])
+def test_a_goal_that_is_no_number_is_refused(start, to):
+    with pytest.raises(InputError, match="not a finite number for alpha"):
+        follow(start, "alpha", to)
+
+
+def test_the_logarithm_of_a_distance_is_not_followed_to_0(start):
+    with pytest.raises(InputError, match="stays positive"):
+        inner_goal("distance", 0.0, 0.1)
 
 
 def test_an_unknown_event_is_refused(start):

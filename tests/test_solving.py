@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,12 @@ def test_a_numerical_failure_is_not_a_window(monkeypatch: pytest.MonkeyPatch) ->
 def test_no_window_for_a_larger_margin() -> None:
     points = [saddle.solve(BINARY, alpha=0.5, kappa=0.0, reference_kappa=0.01, distance=d) for d in (1e-4, 3e-4, 1e-3)]
     assert all(point.converged for point in points)
+
+
+@pytest.mark.parametrize("known", [{"start": 3}, {"start": {"q": "x"}}, {"tolerance": "a"}])
+def test_what_is_no_start_or_tolerance_is_refused(known: dict[str, Any]) -> None:
+    with pytest.raises(replica.InputError, match=next(iter(known))):
+        saddle.solve(("binary-perceptron", "rs"), alpha=0.5, kappa=0.0, **known)
 
 
 def test_starts_lead_to_the_same_point() -> None:

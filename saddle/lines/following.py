@@ -22,7 +22,7 @@ from replica.parts.constraints import soft
 from saddle.continuation import Arclength, Path
 from saddle.lines.parameter_line import LOGARITHMIC, ParameterLine, UserEvent, inner, named
 from saddle.points.results import Iteration, SaddlePoint, Status
-from saddle.points.setting import Setting
+from saddle.points.setting import Setting, is_number
 from saddle.points.solving import DEFAULT_TOLERANCE
 from saddle.reporting.curve import Curve
 from saddle.reporting.temperatures import temperature_of
@@ -302,8 +302,13 @@ def inner_goal(parameter: str, to: Goal, start: float) -> Goal:
     Raises
     ------
     InputError
-        If the start lies outside the range to stay in.
+        If the start lies outside the range to stay in, or an end is no finite number.
     """
+    for end in to if isinstance(to, tuple) else (to,):
+        if not (is_number(end) and math.isfinite(end)):
+            raise InputError(f"to = {end!r} is not a finite number for {parameter} to reach.")
+        if parameter in LOGARITHMIC and not end > 0.0:
+            raise InputError(f"to = {end:g} cannot be reached: {parameter} is followed in its logarithm and stays positive.")
     if isinstance(to, tuple) and not min(to) <= start <= max(to):
         raise InputError(f"{parameter} = {start:g} of the start lies outside the range {min(to):g} to {max(to):g}.")
     return (inner(parameter, to[0]), inner(parameter, to[1])) if isinstance(to, tuple) else inner(parameter, to)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from numbers import Real
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +21,11 @@ from replica.parts.adaptation import adapt
 from replica.parts.teacher import teacher_overlap
 from saddle.kernels.kernel import Variant, kernel_key, load_kernel
 from saddle.kernels.quadrature import Rule
+
+
+def is_number(value: Any) -> bool:
+    """Whether what was given for a number is one."""
+    return isinstance(value, Real)
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ class Setting:
         given = _both_spellings(given) if "overlap" in names else given
         if len(given) != len(names) or any(name not in given for name in names):
             self._check_names(given)
-        if not 0.0 < tolerance < 1e-2:
+        if not (is_number(tolerance) and 0.0 < tolerance < 1e-2):
             raise InputError(f"tolerance = {tolerance!r} must be a positive number below 0.01.")
         values: dict[str, float] = {}
         for name in names:

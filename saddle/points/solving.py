@@ -30,7 +30,7 @@ from saddle.points.newton import Attempt, FixedPoint, newton
 from saddle.points.outcome import finished, not_converged, without_value
 from saddle.points.problem import Problem, State
 from saddle.points.results import Iteration, SaddlePoint, Status
-from saddle.points.setting import Setting
+from saddle.points.setting import Setting, is_number
 
 DEFAULT_TOLERANCE = 1e-12
 _FIXED_POINT_STEPS = (2, 4, 16, 64)
@@ -96,6 +96,9 @@ def solve(
     """
     setting = Setting.of(free_entropy)
     values = setting.resolve({"alpha": alpha, "kappa": kappa, **parameters}, tolerance)
+    known: Any = {} if start is None or isinstance(start, SaddlePoint) else start
+    if not isinstance(known, Mapping) or not all(is_number(value) for value in known.values()):
+        raise InputError(f"start = {start!r} is neither an earlier result nor order parameters by name.")
     result = solve_point(setting, values, start, tolerance)
     if throw and not result.converged:
         raise SaddleError(result)
