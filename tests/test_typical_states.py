@@ -11,7 +11,7 @@ import mpmath
 import numpy as np
 import pytest
 from scipy.optimize import brentq, minimize_scalar
-from scipy.special import log_ndtr
+from scipy.special import erfcx, log_ndtr
 
 import replica
 import saddle
@@ -197,8 +197,30 @@ def test_where_states_neither_appear_nor_condense(model: str, kappa: float, why:
         assert row.row()["overlap"] is None
 
 
-def test_an_instability_next_to_the_capacity_is_not_taken_for_none() -> None:
-    (row,) = saddle.thresholds(SPHERICAL, kappa=-0.001, only=["alpha_d"])
+def test_where_the_fold_merges_with_the_instability_the_condensation_lies_between_them() -> None:
+    """Near the margin at which the transition becomes continuous, load and complexity are polynomials of 1 - q1."""
+    appear, condense = saddle.thresholds(SPHERICAL, kappa=-2.0435, only=["alpha_d", "alpha_K"])
+    unstable = float(re.search(r"stable up to alpha = (\d+\.\d+)", appear.message).group(1))  # type: ignore[union-attr]
+    assert appear.value < condense.value < unstable
+    assert 0.25 * (unstable - appear.value) < condense.error < 1e-5
+    assert condense.value == pytest.approx(unstable - 8 / 9 * (unstable - appear.value), abs=condense.error)
+
+
+@pytest.mark.parametrize("kappa", [-0.003, -0.001])
+def test_an_instability_next_to_the_capacity_is_found(kappa: float) -> None:
+    """The transition there is continuous: alpha (1 - q)^2 E h'^2 = 1, an integral over the kink."""
+    appear, condense = saddle.thresholds(SPHERICAL, kappa=kappa, only=["alpha_d", "alpha_K"])
+    assert appear.value == condense.value < saddle.capacity(SPHERICAL, kappa).value  # type: ignore[union-attr]
+    q = appear.order_parameters["q0"]
+    width, x = math.sqrt(1.0 - q), np.arange(-12.0, 11.0 / math.sqrt(1.0 - q), 0.1)
+    mills = math.sqrt(2 / math.pi) / erfcx(x / math.sqrt(2))
+    weights = 0.1 * width / math.sqrt(q) * np.exp(-(((kappa - width * x) / math.sqrt(q)) ** 2) / 2) / math.sqrt(2 * math.pi)
+    assert appear.value * float(weights @ (mills * (mills - x)) ** 2) == pytest.approx(1.0, abs=1e-6)
+    assert appear.error < 1e-10
+
+
+def test_an_instability_too_close_to_the_capacity_is_not_taken_for_none() -> None:
+    (row,) = saddle.thresholds(SPHERICAL, kappa=-1e-5, only=["alpha_d"])
     assert str(row.status) == "not-converged"
     assert "too close to the capacity" in row.message
 
@@ -243,3 +265,16 @@ def test_thresholds_of_states_at_30_digits() -> None:
             assert abs(complexity) < 1e-12
         else:
             assert abs(sides[0] - sides[1]) / (2 * step) < 1e-5
+
+
+@pytest.mark.full
+def test_condensation_at_a_large_load_at_30_digits() -> None:
+    """A load multiplies what rounding leaves of an average, which its error covers."""
+    (row,) = saddle.thresholds(SPHERICAL, kappa=-4.0, only=["alpha_K"])
+    with mpmath.workdps(30):
+        q0, q1 = (mpmath.mpf(row.order_parameters[name]) for name in ("q0", "q1"))
+        here, above = (at_one(load, -4.0, q0, q1, (0.08, 11.0))[3] for load in (row.value, row.value * (1 + 1e-4)))
+    assert abs(here) < abs(above - here) / (1e-4 * row.value) * row.error
+    assert row.error < 1e-8 * row.value
+    (larger,) = saddle.thresholds(SPHERICAL, kappa=-5.0, only=["alpha_K"])
+    assert larger.converged and larger.error < 1e-6 * larger.value

@@ -13,7 +13,7 @@ References: Kirkpatrick & Thirumalai, Phys. Rev. B 36, 5388 (1987); Franz, Paris
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import takewhile
@@ -42,8 +42,15 @@ _CLOSE, _WIDE, _WIDEST = -8.0, 2.0, 10.0
 """Logits of ``x``: next to the line of de Almeida-Thouless; from which a branch that rises is not followed; and its end."""
 _SHARES = (0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 0.97, 0.99, 0.999)
 """Loads in units of the capacity at which states are looked for where replica symmetry is stable."""
+_LOOSE = 1e-9
+"""A residual that is left next to the capacity, where a state and its surroundings are both a matter of rounding."""
 _NO_COMPLEXITY = 1e-12
 """Rounding of a complexity, whose sign then says nothing."""
+_AROUND, _ROUNDING = 1e-3, 16.0
+"""How far around a zero of the complexity its rate is taken, and rounding errors of the average that a load multiplies."""
+_LARGE, _MOST = 1e3, 1e-5
+"""Loads that do, and the largest relative error of one that is still an answer."""
+_EPS = float(np.finfo(float).eps)
 
 
 def of_states(axis: Axis, name: str) -> Landmark:
@@ -117,13 +124,18 @@ class States:
         """The branch, on which the overlap of a state is held."""
         return LoadBranch(self.problem, self.inner, self.setting.rule)
 
+    def parameters(self, point: BranchPoint) -> dict[str, float]:
+        """The order parameters of a point."""
+        return {**order_parameters(self.problem(point.alpha), point.state), self.setting.ansatz.extremised[0]: 1.0}
+
     def logit(self, point: BranchPoint) -> float:
         """Where a point is on the branch."""
         return float(point.state.coordinates[self.branch.at])
 
-    def complexity(self, point: BranchPoint) -> float:
-        """The complexity of the states at a point."""
-        return entropies(self.problem(point.alpha), point.state, self.setting.rule).complexity
+    def complexity(self, point: BranchPoint, branch: LoadBranch | None = None) -> float:
+        """The complexity of the states at a point of the branch, or of another one by its own rule."""
+        rule = self.setting.rule if branch is None else branch.rule
+        return entropies(self.problem(point.alpha), point.state, rule).complexity
 
     @cached_property
     def points(self) -> list[BranchPoint]:
@@ -137,17 +149,22 @@ class States:
         if self.unstable is not None:
             problem, alpha = self.problem(self.unstable.alpha), self.unstable.alpha
             x = split_coordinates(self.setting, problem, self.unstable.point, self.inner)
-            start = self.branch.solve(_CLOSE, x, alpha, self.tolerance)
-            if start is not None:
-                return [start, *self._wider(start)]
+            for tolerance in (self.tolerance, _LOOSE):
+                start = self.branch.solve(_CLOSE, x, alpha, tolerance)
+                if start is not None:
+                    return [start, *self._wider(start, tolerance)]
         start = self._anywhere()
         closer = self.branch.points(start, self.tolerance, direction=-1.0)
-        return [*reversed(list(takewhile(lambda p: self.logit(p) > _CLOSE, closer))), start, *self._wider(start)]
+        return [
+            *reversed(list(takewhile(lambda p: self.logit(p) > _CLOSE, closer))),
+            start,
+            *self._wider(start, self.tolerance),
+        ]
 
-    def _wider(self, start: BranchPoint) -> Iterator[BranchPoint]:
+    def _wider(self, start: BranchPoint, tolerance: float) -> Iterator[BranchPoint]:
         """The branch towards larger overlaps, to where it rises beyond all loads before and has no complexity."""
         highest = start.alpha
-        for point in self.branch.points(start, self.tolerance):
+        for point in self.branch.points(start, tolerance):
             yield point
             s, rises = self.logit(point), point.slope > 0.0 and point.alpha > highest
             if s > _WIDEST or (s > _WIDE and rises and self.complexity(point) < -_NO_COMPLEXITY):
@@ -204,8 +221,8 @@ class States:
                     return found
         raise NotFound(f"the branch of states was lost near alpha = {points[i].alpha:.6g}, where its load is smallest.")
 
-    def condensation(self, fold: Fold) -> BranchPoint:
-        """The point beyond the fold at which the complexity vanishes, to be polished.
+    def condensation(self, fold: Fold) -> BranchPoint | None:
+        """The point beyond the fold at which the complexity vanishes, to be polished; None if it is 0 to rounding before.
 
         Raises
         ------
@@ -224,15 +241,42 @@ class States:
         else:
             raise NotFound(f"the complexity is still positive at alpha = {many.alpha:.6g}, the end of the branch.")
         if not self.complexity(many) > _NO_COMPLEXITY:
-            raise NotFound(f"the complexity where states appear, at alpha = {many.alpha:.10g}, is 0 to rounding.")
+            return None
 
-        def between(s: float) -> BranchPoint:
-            point = self.branch.solve(s, *many.ahead(s - self.logit(many)), self.tolerance)
-            if point is None:
-                raise NotFound(f"the branch of states was lost near alpha = {many.alpha:.6g}.")
-            return point
+        def vanishing(s: float) -> float:
+            return self.complexity(self.between(self.branch, many, s))
 
-        return between(brentq(lambda s: self.complexity(between(s)), self.logit(many), self.logit(few), xtol=1e-7))
+        return self.between(self.branch, many, brentq(vanishing, self.logit(many), self.logit(few), xtol=1e-7))
+
+    def between(self, branch: LoadBranch, near: BranchPoint, s: float) -> BranchPoint:
+        """The point of a branch at a coordinate next to another one.
+
+        Raises
+        ------
+        NotFound
+            If it is not reached.
+        """
+        point = branch.solve(s, *near.ahead(s - self.logit(near)), self.tolerance)
+        if point is None:
+            raise NotFound(f"the branch of states was lost near alpha = {near.alpha:.6g}.")
+        return point
+
+    def rounded(self, near: BranchPoint) -> tuple[BranchPoint, float]:
+        """The zero of the complexity next to a point, and its error where a large load multiplies what rounding leaves."""
+        from scipy.optimize import brentq
+
+        here, found = self.logit(near), []
+        for branch in (self.branch, self.branch.refined()):
+
+            def vanishing(s: float, branch: LoadBranch = branch) -> float:
+                return self.complexity(self.between(branch, near, s), branch)
+
+            ends = here - _AROUND, here + _AROUND
+            rate = (vanishing(ends[1]) - vanishing(ends[0])) / (2.0 * _AROUND)
+            found.append(self.between(branch, near, brentq(vanishing, *ends, xtol=1e-10)))
+        first, finer = found
+        noise = _ROUNDING * _EPS * (1.0 + finer.alpha) / abs(rate) + 1e-10
+        return finer, abs(finer.alpha - first.alpha) + first.error + finer.error + noise * abs(finer.slope)
 
 
 def _continuous(axis: Axis, name: str, states: States) -> Landmark:
@@ -252,8 +296,7 @@ def _continuous(axis: Axis, name: str, states: States) -> Landmark:
 def _dynamical(axis: Axis, states: States, fold: Fold) -> Landmark:
     """The fold in which states appear."""
     point = fold.point
-    parameters = {**order_parameters(states.problem(point.alpha), point.state), states.setting.ansatz.extremised[0]: 1.0}
-    unstable = states.unstable
+    parameters, unstable = states.parameters(point), states.unstable
     until = "" if unstable is None else f"; replica symmetry is stable up to alpha = {unstable.alpha:.10g}"
     overlap, complexity = parameters[states.inner], states.complexity(point)
     sentence = f"In a fold: states of overlap {overlap:.6g} appear with complexity {complexity:.6g}{until}."
@@ -265,20 +308,66 @@ def _condensed(axis: Axis, states: States) -> Landmark:
     """The load at which the complexity of the states vanishes, solved for with their equations."""
     assert states.fold is not None
     near = states.condensation(states.fold)
+    if near is None:
+        return _squeezed(axis, states, states.fold)
     family = EventFamily(states.setting, states.values(near.alpha), "alpha", "", "complexity", states.setting.rule)
     start = np.append(near.state.coordinates, near.alpha / family.scale)
     z = solve(family.system, start, 0.0, LINE_TOLERANCE)
     placed = None if z is None else family.polished(z, 0.0, np.append(np.zeros(len(start)), 1.0), 1.0)
     point = None if placed is None else family.point(placed[0], 0.0)
-    if placed is None or point is None or not point.converged:
-        raise NotFound(f"the zero of the complexity near alpha = {near.alpha:.10g} was lost by the refined rule.")
+    if near.alpha > _LARGE or placed is None or point is None or not point.converged:
+        return _condensed_at_a_large_load(axis, states, *states.rounded(near))
     value = float(placed[0][-1]) * family.scale
-    sentence = (
-        f"The complexity vanishes ({point['complexity']:.1e}) at overlap {point.order_parameters[states.inner]:.6g}: states "
+    known = {"residual": max(point.residual, LINE_TOLERANCE), "quadrature_error": point.quadrature_error}
+    sentence = _condensing(states, float(point["complexity"] or 0.0), point.order_parameters)
+    return _row(axis, "alpha_K", states, value, placed[2], sentence, dict(point.order_parameters), **known)
+
+
+def _condensed_at_a_large_load(axis: Axis, states: States, point: BranchPoint, error: float) -> Landmark:
+    """The same where the load multiplies what rounding leaves of an average.
+
+    Raises
+    ------
+    NotFound
+        If that is too much.
+    """
+    if not error < _MOST * point.alpha:
+        raise NotFound(f"rounding leaves the complexity uncertain near alpha = {point.alpha:.6g}, where it vanishes.")
+    parameters = states.parameters(point)
+    known = {"residual": point.state.residual, "quadrature_error": error}
+    sentence = _condensing(states, states.complexity(point), parameters)
+    return _row(axis, "alpha_K", states, point.alpha, error, sentence, parameters, **known)
+
+
+def _condensing(states: States, complexity: float, parameters: Mapping[str, float]) -> str:
+    assert states.fold is not None
+    return (
+        f"The complexity vanishes ({complexity:.1e}) at overlap {parameters[states.inner]:.6g}: states "
         f"that appear at alpha = {states.fold.alpha:.10g} condense."
     )
-    known = {"residual": max(point.residual, LINE_TOLERANCE), "quadrature_error": point.quadrature_error}
-    return _row(axis, "alpha_K", states, value, placed[2], sentence, dict(point.order_parameters), **known)
+
+
+def _squeezed(axis: Axis, states: States, fold: Fold) -> Landmark:
+    """The load of condensation where the complexity is 0 to rounding: between the fold and the instability.
+
+    The branch begins without complexity at the instability, has some down to the fold, and none where it is back there.
+
+    Raises
+    ------
+    NotFound
+        If the instability is not known, or not above the fold.
+    """
+    unstable = states.unstable
+    if unstable is None or not unstable.alpha > fold.alpha:
+        raise NotFound(f"the complexity where states appear, at alpha = {fold.alpha:.10g}, is 0 to rounding.")
+    middle, half = 0.5 * (unstable.alpha + fold.alpha), 0.5 * (unstable.alpha - fold.alpha)
+    parameters = states.parameters(fold.point)
+    sentence = (
+        f"Between the fold at alpha = {fold.alpha:.10g} and the instability of replica symmetry at {unstable.alpha:.10g}, "
+        "where the complexity is 0 to rounding."
+    )
+    known = {"residual": fold.point.state.residual, "quadrature_error": fold.quadrature_error}
+    return _row(axis, "alpha_K", states, middle, half + fold.error + unstable.error, sentence, parameters, **known)
 
 
 def _row(

@@ -12,15 +12,19 @@ import numpy as np
 
 from saddle.critical.capacities import capacity
 from saddle.lines.following import SpecialPoint, follow
+from saddle.points.fold import LONGEST, BranchPoint, LoadBranch
+from saddle.points.outcome import finished
 from saddle.points.results import SaddlePoint, Threshold
 from saddle.points.setting import Setting
-from saddle.points.solving import solve_point
+from saddle.points.solving import problem_of, solve_point
 
 _SMALL_LOAD, _LARGE_LOAD = 0.02, 0.9999
 _WITHOUT_CAPACITY, _FARTHEST = 20.0, 2e4
 """Loads up to which an instability is sought, first and last, where the load has no end."""
 _UNCORRELATED, _PER_OVERLAP = 1e-9, 4.0
 """An overlap that is as good as none, and what it may change of a replicon."""
+_ROOT = 1e-9
+"""Tolerance of an overlap's coordinate in which the load is all but stationary."""
 _EPS = float(np.finfo(float).eps)
 
 
@@ -85,7 +89,57 @@ def instability(setting: Setting, kappa: float, tolerance: float) -> Instability
         values = {**found.point.parameters, "alpha": found.alpha}
         return replace(found, point=solve_point(setting, values, found.point, tolerance))
     special = first_instability(setting, kappa, tolerance)
-    return None if special is None else Instability(special.value, special.error, special.point)
+    if special is not None:
+        return Instability(special.value, special.error, special.point)
+    return _next_to_capacity(setting, kappa, tolerance) if unstable_limit(setting, kappa, tolerance) else None
+
+
+def _next_to_capacity(setting: Setting, kappa: float, tolerance: float) -> Instability | None:
+    """An instability at loads that differ from the capacity by less than the branch in the load is followed to.
+
+    There the overlap still changes, and the load is a function of it, whose slope vanishes with the distance to the
+    capacity: the zero of the replicon in the overlap has the load to that much more digits.  None if it is not met.
+    """
+    start, _ = _start(setting, kappa, tolerance)
+    if start is None or len(pivots := setting.kernel.META["pivots"]) != 1:
+        return None
+    values = dict(start.parameters)
+    branch = LoadBranch(lambda alpha: problem_of(setting, {**values, "alpha": alpha}, None), pivots[0], setting.rule)
+    x = branch.problem_at(values["alpha"]).to_coordinates(start.order_parameters)
+    here = branch.solve(float(x[branch.at]), x, values["alpha"], tolerance)
+    for there in branch.points(here, tolerance) if here is not None else ():
+        if _replicon(branch, there) < 0.0:
+            found, finer = (_marginal(way, there, tolerance) for way in (branch, branch.refined()))
+            values |= {"alpha": finer.alpha}
+            point = finished(setting, branch.problem_at(finer.alpha), values, None, finer.state, (), tolerance)
+            error = abs(finer.alpha - found.alpha) + found.error + finer.error + _ROOT * abs(finer.slope)
+            return Instability(finer.alpha, error, point) if point.converged else None
+    return None
+
+
+def _replicon(branch: LoadBranch, at: BranchPoint) -> float:
+    return float(min(branch.problem_at(at.alpha).observables(at.state, branch.rule)["replicons"].values()))
+
+
+def _marginal(branch: LoadBranch, near: BranchPoint, tolerance: float) -> BranchPoint:
+    """The saddle at which the replicon vanishes, on the last steps before one where it is negative.
+
+    Raises
+    ------
+    ArithmeticError
+        If the branch is lost on the way.
+    """
+    from scipy.optimize import brentq
+
+    last = float(near.state.coordinates[branch.at])
+
+    def between(s: float) -> BranchPoint:
+        point = branch.solve(s, *near.ahead(s - last), tolerance)
+        if point is None:
+            raise ArithmeticError(f"the replica-symmetric branch was lost near alpha = {near.alpha:.10g}")
+        return point
+
+    return between(brentq(lambda s: _replicon(branch, between(s)), last - LONGEST, last, xtol=_ROOT))
 
 
 def _start(setting: Setting, kappa: float, tolerance: float) -> tuple[SaddlePoint | None, float]:

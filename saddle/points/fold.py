@@ -22,7 +22,9 @@ from saddle.points.problem import Problem, State, Vector
 ProblemAt = Callable[[float], Problem]
 
 _EPS = float(np.finfo(float).eps)
-_STEP, _LONGEST, _SHORTEST, _FARTHEST = 0.25, 0.5, 1e-4, 25.0
+LONGEST = 0.5
+"""Longest step along a branch."""
+_STEP, _SHORTEST, _FARTHEST = 0.25, 1e-4, 25.0
 _ON_THE_WAY, _LOOSE, _ROOT = 1e-5, 1e-9, 3e-7
 """Residuals on the way to a fold and next to it; tolerance of its coordinate, in which the load is stationary."""
 _MOST_STEPS, _MOST_NEWTON = 400, 30
@@ -130,7 +132,7 @@ class LoadBranch:
                 step /= 2
                 continue
             yield there
-            s, here, step = s + ahead, there, min(1.5 * step, _LONGEST)
+            s, here, step = s + ahead, there, min(1.5 * step, LONGEST)
 
     def fold(self, start: State, alpha: float, tolerance: float) -> BranchPoint | None:
         """The first maximum of the load along the branch from a solved saddle; None if it rises to the end."""
