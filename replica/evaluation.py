@@ -22,6 +22,7 @@ from replica.parts.losses import places, written_out
 from replica.parts.noisy_losses import as_averages
 from replica.parts.pieces import BARE
 from replica.passes import crossings, has_edges, linear_arguments
+from replica.tilted_nodes import is_tilted, peaks
 
 _SHARED = 0.7
 """Kinks that share nodes leave the integrand a narrower strip: the step is finer by this factor."""
@@ -207,8 +208,9 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
     body, variance = _compile(smooth, rule), _compile(node.variance, rule)
     written = smooth.replace(lambda e: isinstance(e, SiteSum), lambda e: e.expanded())
     kinks = [
-        (_compile(slope, rule), _compile(rest, rule), _compile(sp.Add(*spread), rule))
-        for slope, rest, spread, _, _ in linear_arguments(written, node.variable)
+        # an inner average of a power may have zeros as close to the real axis as the power is large
+        [_compile(part, rule) for part in (sp.Max(1, power) * slope, sp.Max(1, power) * rest, sp.Add(*spread))]
+        for slope, rest, spread, _, power in linear_arguments(written, node.variable)
     ]
     beside = [
         ([_compile(part, rule) for part in (slope, rest, sp.Add(*spread), loss)], side)
@@ -219,7 +221,7 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
         for rest, spread, width in places(written, node.variable)
     ]
     borders = [[_compile(part, rule) for part in slope_and_rest(step.args[0], node.variable)] for step in steps]
-    z, several = node.variable, has_edges(written, node.variable)
+    z, several, tilted = node.variable, has_edges(written, node.variable), is_tilted(smooth, node.variable)
 
     def run(environment: Environment) -> Any:
         v = variance(environment)
@@ -239,10 +241,13 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
                 found.append((1 / width, rest(environment) / width, 0))
             found += [_crossing([f(environment) for f in parts], side) for parts, side in beside]
             centres = _narrow(window, mpmath.sqrt(v), found) if several else []
-            if len(centres) == 2:  # a loss or the side of an edge has the one narrow kink, which the window does not know
+            if tilted:
+                window, centres = _around_peaks(lambda at: body({**environment, z: at}), v, found, rule)
+            elif len(centres) == 2:  # a loss or the side of an edge has the one narrow kink, which the window does not know
                 window = (*centres[1], *window[2:])
             # one narrow kink has the nodes around it, and those around the bulk are dense enough for wide ones
-            nodes = _many_centres(window, centres, step) if len(centres) > 2 else _whole_line(window, step)
+            many = tilted or len(centres) > 2
+            nodes = _many_centres(window, centres, step) if many else _whole_line(window, step)
         total, local = mpmath.mpf(0), dict(environment)
         for local[z], weight in nodes:
             total += weight * mpmath.exp(-(local[z] ** 2) / (2 * v)) * body(local)
@@ -283,6 +288,17 @@ def _narrow(window: tuple[Any, Any, Any, Any], sd: Any, kinks: list[tuple[Any, .
             if window[2] < root < window[3] and width < sd / 2:
                 centres.append((root, width))
     return centres
+
+
+def _around_peaks(
+    body: Callable[[Any], Any], variance: Any, kinks: list[tuple[Any, ...]], rule: OracleRule
+) -> tuple[tuple[Any, Any, Any, Any], list[tuple[Any, Any]]]:
+    """The window of an average of a power, and its centres: the peaks, and kinks that are narrower than the Gaussian."""
+    sd = mpmath.sqrt(variance)
+    found = peaks(body, variance, rule.reach, mpmath.log(10) * (rule.digits + 4))
+    low, high = (sign * (rule.reach * sd + max(sign * c for c, _ in found)) for sign in (-1, 1))
+    window = (*found[0], low, high)
+    return window, [*found, *_narrow(window, sd, kinks)[1:]]
 
 
 def _many_centres(

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 from pathlib import Path
 from types import ModuleType
 
 import mpmath
+import numpy as np
 import pytest
 import sympy as sp
+from scipy.special import logsumexp
 
 import replica
 import saddle
 from replica.evaluation import evaluate
-from replica.expr import Average
+from replica.expr import Average, H, TwoCosh
 from replica.parts.losses import loss_function
 
 HERE = Path(__file__).parent
@@ -75,3 +78,28 @@ def test_one_kink_of_a_loss(margin: float) -> None:
         return mpmath.exp(-max(0, margin - x) - x * x / 0.8) / mpmath.sqrt(0.8 * mpmath.pi)
 
     assert abs(found - mpmath.quad(density, [-8, margin, 8])) < 1e-13
+
+
+def test_the_oracle_follows_a_power_out_of_its_range() -> None:
+    """The mass of an average of a power may be anywhere: here, forty deviations out, in a peak as narrow as the kink."""
+    z, m = sp.symbols("z m")
+    average = Average(H((40 - z) * 50) ** m, z, sp.Integer(1))
+    found = evaluate(average, {"m": 1}, digits=25)
+    with mpmath.workdps(40):
+        truth = mpmath.erfc(40 / mpmath.sqrt(2 * (1 + mpmath.mpf(1) / 2500))) / 2
+        assert abs(found / truth - 1) < mpmath.mpf(10) ** -22
+
+
+def test_the_oracle_sees_zeros_of_a_power_beside_the_middle() -> None:
+    """The average of a 30th power of 2 cosh has zeros close to the real axis, between its two peaks."""
+    z, x, y = sp.symbols("z x y")
+    inner = Average(TwoCosh(z + x) ** y, x, sp.Rational(3, 10))
+    found = evaluate(Average(sp.log(inner), z, sp.Rational(1, 2)), {"y": 30}, digits=14)
+
+    def logarithm(at: float) -> float:
+        terms = [math.log(math.comb(30, k)) + (30 - 2 * k) * at + 0.15 * (30 - 2 * k) ** 2 for k in range(31)]
+        return float(logsumexp(terms))
+
+    at = 0.001 * np.arange(-8000, 8001)
+    weights = np.exp(-(at**2)) / math.sqrt(math.pi)
+    assert float(found) == pytest.approx(0.001 * float(weights @ [logarithm(t) for t in at]), rel=1e-9)

@@ -26,6 +26,7 @@ from saddle.kernels.quadrature import Rule
 from saddle.points.newton import newton
 from saddle.points.problem import State, Vector
 from saddle.points.results import Iteration, Status, Threshold
+from saddle.points.series_error import response
 from saddle.points.setting import Setting
 from saddle.points.solving import DEFAULT_TOLERANCE, problem_of, solve_point
 from saddle.reporting.curve import Curve
@@ -278,6 +279,9 @@ def _with_value(
     # near the minimum the load is a parabola: the slope that the root leaves over costs its square
     error = quadrature + refined.rounding + abs(point.slope) * 1e-6
     state = refined.state
+    values = _Clones(setting, kappa, number, tolerance).values(refined.distance, refined.alpha)
+    left_out = response(problem_of(setting, values, None), state, setting.rule).of_free_entropy
+    error += left_out / abs(state.energetic)
     overlap = state.overlaps[setting.ansatz.imposed[0]]
     where = f"overlap {overlap:.6g}" if setting.model.weights.unit_norm else f"distance {refined.distance:.6g}"
     return replace(

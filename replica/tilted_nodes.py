@@ -1,0 +1,78 @@
+r"""Where the mass of an average of a power is: nodes for the oracle.
+
+A power as in :math:`E\,[H(a - b z)^m]` tilts the Gaussian in front of it: its mass may be far outside of the range of ``z``,
+in a peak that is narrower, or in two of them.  The peaks are looked for on a grid that grows until the integrand has
+fallen below the digits asked for; beyond the outermost one it falls at least like the Gaussian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import sympy as sp
+
+from replica.expr import Average
+
+_SPACING = 0.5
+"""Of the grid, in standard deviations."""
+_WIDEST = 14
+"""Doublings of the grid's range."""
+_SCOUTING_DIGITS = 20
+_NOTHING = -mpmath.mpf(10) ** 30
+"""In place of the logarithm of 0."""
+
+
+def is_tilted(body: sp.Expr, z: sp.Symbol) -> bool:
+    """Whether a body has a power of a function of the variable whose exponent may be large, and no average inside."""
+    return not body.has(Average) and any(p.base.has(z) and not p.exp.is_Integer for p in body.atoms(sp.Pow))
+
+
+def peaks(body: Callable[[Any], Any], variance: Any, reach: float, decimals: float) -> list[tuple[Any, Any]]:
+    """Centres and widths of the peaks of a positive body times the Gaussian.
+
+    Parameters
+    ----------
+    body : callable
+        Of the variable.
+    variance : mpf
+    reach : float
+        The range that an average without a tilt has, in standard deviations.
+    decimals : float
+        Natural logarithm of what may be neglected.
+    """
+    sd = mpmath.sqrt(variance)
+
+    def exponent(x: Any) -> Any:
+        found = abs(body(x * sd))
+        return (mpmath.log(found) if found else _NOTHING) - x * x / 2
+
+    with mpmath.workdps(_SCOUTING_DIGITS):
+        ends, spacing = mpmath.mpf(reach), mpmath.mpf(_SPACING)
+        for _ in range(_WIDEST):
+            grid = [-ends + i * spacing for i in range(int(2 * ends / spacing) + 1)]
+            values = [exponent(x) for x in grid]
+            if max(values[0], values[-1]) < max(values) - decimals:
+                break
+            ends, spacing = 2 * ends, 1.5 * spacing
+        top, found = max(values), []
+        for i in range(1, len(grid) - 1):
+            if values[i] >= max(values[i - 1], values[i + 1]) and values[i] > top - decimals:
+                found.append(_refined(exponent, grid[i], spacing))
+        return [(centre * sd, width * sd) for centre, width in found]
+
+
+def _refined(exponent: Callable[[Any], Any], x: Any, step: Any) -> tuple[Any, Any]:
+    """A maximum and its width, by parabolas through three points."""
+    curvature = mpmath.mpf(1)
+    for _ in range(60):
+        low, here, high = exponent(x - step), exponent(x), exponent(x + step)
+        curvature = (2 * here - low - high) / step**2
+        move = (high - low) / (2 * step * curvature) if curvature > 0 else mpmath.mpf(0)
+        x += max(-step, min(step, move))
+        if abs(move) < step / 8:
+            if step < 0.05 / mpmath.sqrt(max(curvature, 1)):
+                break
+            step /= 2
+    return x, 1 / mpmath.sqrt(max(curvature, 1))
