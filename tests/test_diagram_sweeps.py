@@ -92,6 +92,7 @@ def test_rows_over_the_margin_are_kept_one_by_one_and_depend_on_no_other(
     computed.append(())
     pieces.cache_clear()
     assert same(saddle.sweep("diagram", grid, 1, path), expected)
+    assert same(saddle.load_store(path).curve, expected)
     assert len(computed) == len(expected) + 1
     pieces.cache_clear()
     alone = saddle.diagram(model, kappa=grid["kappa"][1])

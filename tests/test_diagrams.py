@@ -100,6 +100,8 @@ def test_uncorrelated_solutions_become_unstable_at_an_explicit_load():
 
     margins = [-1.5, -0.49, 1.0]
     found = saddle.diagram(replica.zoo.tree_committee("quadratic", "spherical"), kappa=margins)
+    broken = saddle.diagram("u-function-perceptron", kappa=[0.816, 0.818])
+    assert np.isfinite(broken["alpha_AT"]).tolist() == [False, True]
     for i, kappa in enumerate(margins):
         x = kappa / math.sqrt(2)  # fields of variance Delta(1) = 2, and Delta''(0) = 4
         mills = math.exp(-x * x / 2 - log_ndtr(-x)) / math.sqrt(2 * math.pi)
@@ -224,7 +226,13 @@ def test_three_lines_end_in_a_cusp(learning):
     assert learning["alpha_spinodal_teacher"][1] < learning["alpha_first_order"][1] < learning["alpha_spinodal"][1]
     assert "one phase" in learning[0].message
     pytest.importorskip("matplotlib")
-    assert {"student stable", "teacher found"} <= {text.get_text() for text in learning.plot().texts}
+    names = {"student stable", "teacher found", "one phase", "no solutions"}
+    axes = learning.plot()
+    places = {text.get_text(): text.get_position() for text in axes.texts if text.get_text() in names}
+    assert names <= places.keys()
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert all(left < x < right and bottom < y < top for x, y in places.values())
+    assert places["one phase"][0] < critical["kappa"] < places["teacher found"][0] < 0.0 < places["no solutions"][0]
 
 
 @pytest.mark.parametrize("kappa", [-0.1655, -0.16624])

@@ -26,7 +26,10 @@ _STYLES: dict[str, dict[str, Any]] = {
     "alpha_spinodal_teacher": {"label": "spinodal of the teacher", "color": "C1", "linestyle": "--"},
 }
 _MARKS = {"alpha_AT_end": "AT line ends", "critical_point": "critical point"}
-_VISIBLE, _WIDE, _INSIDE = 2e-3, 20.0, 0.2
+_VISIBLE, _WIDE, _NARROW, _TEXT = 2e-3, 20.0, 0.15, 0.1
+"""Errors that are seen, ranges that are logarithmic, regions too narrow for a name of half the length ``_TEXT``."""
+_BESIDE = 1e-9
+"""A distance to a margin, as a share of the range, at which something else holds on either side of it."""
 Line = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -45,13 +48,16 @@ def draw_boundaries(diagram: Diagram, ax: Axes | None = None) -> Axes:
     (axis,) = diagram.points[0].parameters
     ends = _nearby(diagram, axis)
     lines = {name: _with_ends(diagram, axis, name, ends) for name in _STYLES if name in diagram.columns}
-    lines = {name: line for name, line in lines.items() if np.isfinite(line[1]).any()}
+    lines = _continuous({name: line for name, line in lines.items() if np.isfinite(line[1]).any()})
     loads = np.concatenate([line[1][np.isfinite(line[1])] for line in lines.values()] or [np.array([1.0])])
-    wide = float(loads.max()) > _WIDE * float(loads.min())
+    logarithmic = axis == "beta" and float(diagram[axis].max()) > _WIDE * float(diagram[axis].min())
+    wide = logarithmic or float(loads.max()) > _WIDE * float(loads.min())
     low = 0.5 * float(loads.min()) if wide else 0.8 * float(loads.min())
     high = 2.0 * float(loads.max()) if wide else 1.1 * float(loads.max())
-    margins = np.unique(np.concatenate([line[0] for line in lines.values()] or [diagram[axis]]))
-    _regions(ax, margins, {name: _on(margins, line) for name, line in lines.items()}, low, high, wide)
+    margins = np.unique(np.concatenate([diagram[axis], *(line[0] for line in lines.values())]))
+    beside = [float(entry[axis]) - _BESIDE * float(np.ptp(margins)) for entry in ends]
+    margins = np.unique([*margins, *(x for x in beside if x > margins[0])])
+    _regions(ax, margins, {name: _on(margins, line) for name, line in lines.items()}, low, high, (logarithmic, wide))
     for name, (x, y, error) in lines.items():
         ax.plot(x, y, marker="o" if len(x) < 3 else "", markersize=4, **_STYLES[name])
         if np.nanmax(np.nan_to_num(error)) > _VISIBLE * (high - low):
@@ -63,6 +69,8 @@ def draw_boundaries(diagram: Diagram, ax: Axes | None = None) -> Axes:
     ax.set(ylim=(low, high), xlabel=SYMBOLS.get(axis, axis), ylabel=SYMBOLS["alpha"])
     if wide:
         ax.set_yscale("log")
+    if logarithmic:
+        ax.set_xscale("log")
     ax.set_title(", ".join([diagram[0].model, *diagram[0].options.values()]), fontsize="medium")
     ax.legend(frameon=False, fontsize="small")
     return ax
@@ -94,21 +102,64 @@ def _on(margins: np.ndarray, line: Line) -> np.ndarray:
     return np.interp(margins, x[known], y[known], left=math.nan, right=math.nan)
 
 
-def _regions(ax: Axes, x: np.ndarray, lines: dict[str, np.ndarray], low: float, high: float, wide: bool) -> None:
-    """Areas between the lines, each with its name where it is tallest."""
+def _continuous(lines: dict[str, Line]) -> dict[str, Line]:
+    """The lines, with the capacity of a student begun where it comes from: the transition without margin."""
+    if not {"alpha_first_order", "alpha_c"} <= lines.keys():
+        return lines
+    (x, y, error), first = lines["alpha_c"], lines["alpha_first_order"]
+    (origin,) = np.flatnonzero((first[0] == 0.0) & np.isfinite(first[1]))[:1] if (first[0] == 0.0).any() else (None,)
+    if origin is None:
+        return lines
+    here = (_BESIDE * float(np.ptp(x)), float(first[1][origin]), float(first[2][origin]))
+    after = int(np.searchsorted(x, here[0]))
+    begun = tuple(np.insert(column, after, value) for column, value in zip((x, y, error), here, strict=True))
+    return {**lines, "alpha_c": (begun[0], begun[1], begun[2])}
+
+
+def _regions(
+    ax: Axes, x: np.ndarray, lines: dict[str, np.ndarray], low: float, high: float, logs: tuple[bool, bool]
+) -> None:
+    """Areas between the lines, each with its name where it has most space; ``logs`` are those of the axes."""
+    u, v = (np.log if log else np.asarray for log in logs)
+    whole = float(v(high) - v(low))
     for label, colour, bottom, top in _areas(x, lines, low, high):
-        ax.fill_between(x, bottom, top, where=np.nan_to_num(top - bottom, nan=-1.0) >= 0.0, color=colour, linewidth=0)
-        clipped = np.clip(bottom, low, high), np.clip(top, low, high)
-        if wide:
-            clipped = np.log(clipped[0]), np.log(clipped[1])
-        heights = np.nan_to_num(clipped[1] - clipped[0])
-        whole = math.log(high / low) if wide else high - low
-        if heights.max(initial=0.0) < 0.05 * whole:
+        there = np.nan_to_num(top - bottom, nan=-1.0) >= 0.0
+        ax.fill_between(x, bottom, top, where=there, color=colour, linewidth=0.5)
+        sides = v(np.clip(bottom, low, high)), v(np.clip(top, low, high))
+        heights = np.nan_to_num(sides[1] - sides[0])
+        first, last = _run(there & (heights > 0.0), int(np.argmax(heights)))
+        if heights.max(initial=0.0) < 0.05 * whole or first == last < len(x) - 1:
             continue
-        inside = np.clip(x, x[0] + _INSIDE * (x[-1] - x[0]), x[-1] - _INSIDE * (x[-1] - x[0])) == x
-        at = int(np.argmax(np.where(inside & (heights > 0.0), heights, heights - whole)))
-        middle = 0.5 * float(clipped[0][at] + clipped[1][at])
-        ax.text(x[at], math.exp(middle) if wide else middle, label, ha="center", va="center", fontsize="small")
+        part = slice(first, last + 1)
+        at, middle, turned = _space(u(x[part]), sides[0][part], sides[1][part], (float(u(x[-1]) - u(x[0])), whole))
+        place = (math.exp(at) if logs[0] else at, math.exp(middle) if logs[1] else middle)
+        ax.text(*place, label, ha="center", va="center", fontsize="small", rotation=90 if turned else 0)
+
+
+def _space(u: np.ndarray, bottom: np.ndarray, top: np.ndarray, size: tuple[float, float]) -> tuple[float, float, bool]:
+    """Where between two lines a name has most space, and whether it is turned by a right angle to fit."""
+    turned = 0.0 < u[-1] - u[0] < _NARROW * size[0]
+    half = (0.01 if turned else _TEXT) * size[0]
+    grid = np.linspace(u[0], u[-1], 81)
+    ends = np.interp(grid, u, bottom), np.interp(grid, u, top)
+    free = []
+    for at in grid:
+        below = np.abs(grid - at) <= half
+        aside = min(at - u[0], u[-1] - at)
+        height = float(ends[1][below].min() - ends[0][below].max()) / size[1]
+        free.append(min(height, 2.0 * aside / (size[0] or 1.0)) - (1.0 if aside < half else 0.0))
+    best = int(np.argmax(free))
+    return float(grid[best]), 0.5 * float(ends[0][best] + ends[1][best]), turned
+
+
+def _run(there: np.ndarray, index: int) -> tuple[int, int]:
+    """First and last index of the places next to each other around one."""
+    first = last = index
+    while first > 0 and there[first - 1]:
+        first -= 1
+    while last < len(there) - 1 and there[last + 1]:
+        last += 1
+    return first, last
 
 
 def _areas(

@@ -15,10 +15,9 @@ from saddle.reporting.curve import Curve
 if TYPE_CHECKING:
     import xarray
 
-_ENTROPY = "nats per weight"
+_ENTROPY, _LOAD = "nats per weight", "patterns per weight"
 UNITS = {
-    "alpha": "patterns per weight",
-    "alpha_c": "patterns per weight",
+    "alpha": _LOAD,
     "beta": "1 / energy",
     "reference_beta": "1 / energy",
     "energy": "per weight",
@@ -33,7 +32,7 @@ UNITS = {
     "slope": f"{_ENTROPY} per unit of distance",
     "distance": "of the weights that differ, as a fraction",
 }
-"""Units of columns; every other number is dimensionless."""
+"""Units of columns; every other number is dimensionless, but for loads, whose names begin with that of the load."""
 _MEANING = {
     "kappa": "margin",
     "reference_kappa": "margin of the reference",
@@ -82,7 +81,8 @@ def dataset(curve: Curve, places: Sequence[Mapping[str, Any]], provenance: Mappi
         label = f"{column}_value" if column in coordinates and _has_words(axes.get(column, ())) else column
         if label not in coordinates:
             values = [row.get(column) for row in curve.flat_rows]
-            variables[label] = (names, _filled(values, index, shape), _attributes(column))
+            array = _filled(values, index, shape)
+            variables[label] = (names, array, _attributes(column, words=array.dtype.kind == "U"))
     return xr.Dataset(variables, coordinates, _provenance(curve, provenance))
 
 
@@ -121,11 +121,11 @@ def _words(values: Sequence[Any]) -> np.ndarray:
 
 
 def _coordinate(name: str, values: Sequence[Any]) -> tuple[Any, ...]:
-    return (name, _words(values), _attributes(name))
+    return (name, array := _words(values), _attributes(name, words=array.dtype.kind == "U"))
 
 
 def _scalar(name: str, value: Any) -> tuple[Any, ...]:
-    return ((), _words([value])[0], _attributes(name))
+    return ((), _words([value])[0], _attributes(name, words=isinstance(value, str)))
 
 
 def _filled(values: Sequence[Any], index: Sequence[tuple[int, ...]], shape: tuple[int, ...]) -> np.ndarray:
@@ -147,8 +147,8 @@ def _filled(values: Sequence[Any], index: Sequence[tuple[int, ...]], shape: tupl
     return array
 
 
-def _attributes(name: str) -> dict[str, str]:
-    found = {"units": UNITS.get(name, "1")} if name not in ("status", "message", "ansatz") else {}
+def _attributes(name: str, words: bool = False) -> dict[str, str]:
+    found = {} if words else {"units": UNITS.get(name, _LOAD if name.startswith("alpha_") else "1")}
     if name in _MEANING:
         found["long_name"] = _MEANING[name]
     return found | ({"flags": "1 yes, 0 no, -1 not known"} if name == "stable" else {})

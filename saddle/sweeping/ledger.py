@@ -6,7 +6,7 @@ Rows come in any order, from an earlier run or from workers; the curve has them 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
 
@@ -16,11 +16,11 @@ from saddle.points.results import Status
 from saddle.reporting.curve import Curve
 from saddle.sweeping.branches import Place
 from saddle.sweeping.journal import Journal, Results
-from saddle.sweeping.packing import kind, line, packed
+from saddle.sweeping.packing import kind, packed
 from saddle.sweeping.plan import Key, Unit, empty_row, grid_of, header_of, in_row_order, place_key, units_of
 from saddle.sweeping.scheduling import Outcome
 from saddle.sweeping.store import Store, records
-from saddle.sweeping.stored import Known
+from saddle.sweeping.stored import Known, once
 
 
 class Ledger:
@@ -119,7 +119,7 @@ class Ledger:
         points = tuple(point for key in order for point in rows.get(key, ()))
         stated = [self._known.finished[unit.key] for unit in self.units if unit.key in self._known.finished]
         cls = kind(stated[0].kind) if (len(self.units) == 1 or self.args.command == "diagram") and stated else Curve
-        curves = _once(entry for said in stated for entry in said.curves)
+        curves = once(entry for said in stated for entry in said.curves)
         found: Curve = cls(points, curves, thresholds=tuple(entry for said in stated for entry in said.thresholds))
         if self.args.command == "ogp" and all(key in rows for key in order):  # one of the rows is the answer of all
             return report(self.model, self.ansatze[0], self.args, None, _Recalling(rows))
@@ -141,11 +141,6 @@ class Ledger:
         """Close the store."""
         if self._store is not None:
             self._store.close()
-
-
-def _once(entries: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    """What several branches state in the same words, once."""
-    return tuple({line(entry): entry for entry in entries}.values())
 
 
 class _Recalling(Journal):

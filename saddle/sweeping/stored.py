@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from replica.errors import InputError
 from saddle.reporting.curve import Curve
 from saddle.sweeping.branches import Place
-from saddle.sweeping.packing import kind, unpacked
+from saddle.sweeping.packing import kind, line, unpacked
 from saddle.sweeping.plan import Key, Statements, place_key
 from saddle.sweeping.store import Record, records
 
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     import xarray
 
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(\.\d*)?(e[-+]?\d+)?(?!\w)")
+
+
+def once(entries: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """What several branches state in the same words, once."""
+    return tuple({line(entry): entry for entry in entries}.values())
 
 
 class Known:
@@ -112,7 +117,8 @@ class StoredSweep:
         branches = sorted(self.known.finished, key=lambda branch: order.get(self.known.first[branch], len(order)))
         stated = [self.known.finished[branch] for branch in branches]
         cls = kind(stated[0].kind) if len({said.kind for said in stated}) == 1 else Curve
-        curves, thresholds = (tuple(e for said in stated for e in getattr(said, n)) for n in ("curves", "thresholds"))
+        curves = once(entry for said in stated for entry in said.curves)
+        thresholds = tuple(entry for said in stated for entry in said.thresholds)
         found: Curve = cls(points, curves, complete=not self.missing, thresholds=thresholds)
         return found
 
