@@ -22,7 +22,7 @@ from replica.parts.losses import places, written_out
 from replica.parts.noisy_losses import as_averages
 from replica.parts.pieces import BARE
 from replica.passes import crossings, has_edges, linear_arguments
-from replica.tilted_nodes import is_tilted, peaks
+from replica.tilted_nodes import NEAR, is_tilted, peaks, pulls
 
 _SHARED = 0.7
 """Kinks that share nodes leave the integrand a narrower strip: the step is finer by this factor."""
@@ -222,6 +222,7 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
     ]
     borders = [[_compile(part, rule) for part in slope_and_rest(step.args[0], node.variable)] for step in steps]
     z, several, tilted = node.variable, has_edges(written, node.variable), is_tilted(smooth, node.variable)
+    pulled = [_compile(pull, rule) for pull in pulls(smooth, z)] if tilted else []
 
     def run(environment: Environment) -> Any:
         v = variance(environment)
@@ -241,12 +242,13 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
                 found.append((1 / width, rest(environment) / width, 0))
             found += [_crossing([f(environment) for f in parts], side) for parts, side in beside]
             centres = _narrow(window, mpmath.sqrt(v), found) if several else []
-            if tilted:
+            far = tilted and _is_far(mpmath.sqrt(v), found, [f(environment) for f in pulled])
+            if far:
                 window, centres = _around_peaks(lambda at: body({**environment, z: at}), v, found, rule)
             elif len(centres) == 2:  # a loss or the side of an edge has the one narrow kink, which the window does not know
                 window = (*centres[1], *window[2:])
             # one narrow kink has the nodes around it, and those around the bulk are dense enough for wide ones
-            many = tilted or len(centres) > 2
+            many = far or len(centres) > 2
             nodes = _many_centres(window, centres, step) if many else _whole_line(window, step)
         total, local = mpmath.mpf(0), dict(environment)
         for local[z], weight in nodes:
@@ -288,6 +290,12 @@ def _narrow(window: tuple[Any, Any, Any, Any], sd: Any, kinks: list[tuple[Any, .
             if window[2] < root < window[3] and width < sd / 2:
                 centres.append((root, width))
     return centres
+
+
+def _is_far(sd: Any, kinks: list[tuple[Any, ...]], pulled: list[Any]) -> bool:
+    """Whether a power may move the mass farther than a range has to spare."""
+    roots = [abs(rest / slope) for slope, rest, *_ in kinks if slope != 0]
+    return max(roots, default=0) > NEAR * sd or max(map(abs, pulled), default=0) * sd > NEAR
 
 
 def _around_peaks(

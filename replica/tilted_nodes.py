@@ -13,13 +13,16 @@ from typing import Any
 import mpmath
 import sympy as sp
 
-from replica.expr import Average
+from replica.expr import Average, H
 
-_SPACING = 0.5
+NEAR = 3.0
+"""Standard deviations by which mass may move inside of the usual range."""
+_SPACING = 1.0
 """Of the grid, in standard deviations."""
 _WIDEST = 14
 """Doublings of the grid's range."""
 _SCOUTING_DIGITS = 20
+_FINE = 0.3
 _NOTHING = -mpmath.mpf(10) ** 30
 """In place of the logarithm of 0."""
 
@@ -27,6 +30,15 @@ _NOTHING = -mpmath.mpf(10) ** 30
 def is_tilted(body: sp.Expr, z: sp.Symbol) -> bool:
     """Whether a body has a power of a function of the variable whose exponent may be large, and no average inside."""
     return not body.has(Average) and any(p.base.has(z) and not p.exp.is_Integer for p in body.atoms(sp.Pow))
+
+
+def pulls(body: sp.Expr, z: sp.Symbol) -> list[sp.Expr]:
+    """How far powers that grow without bound pull the mass, per variance: exponent times slope of the argument.
+
+    A factor that is bounded pulls no farther than to its kink.
+    """
+    powers = [p for p in body.atoms(sp.Pow) if p.base.has(z) and not p.exp.is_Integer and not isinstance(p.base, H)]
+    return [p.exp * (sp.diff(p.base.args[0], z) if isinstance(p.base, sp.Function) else sp.oo) for p in powers]
 
 
 def peaks(body: Callable[[Any], Any], variance: Any, reach: float, decimals: float) -> list[tuple[Any, Any]]:
@@ -64,15 +76,15 @@ def peaks(body: Callable[[Any], Any], variance: Any, reach: float, decimals: flo
 
 
 def _refined(exponent: Callable[[Any], Any], x: Any, step: Any) -> tuple[Any, Any]:
-    """A maximum and its width, by parabolas through three points."""
+    """A maximum and its width, by parabolas through three points: nodes need both to a fraction of the width."""
     curvature = mpmath.mpf(1)
     for _ in range(60):
         low, here, high = exponent(x - step), exponent(x), exponent(x + step)
         curvature = (2 * here - low - high) / step**2
         move = (high - low) / (2 * step * curvature) if curvature > 0 else mpmath.mpf(0)
         x += max(-step, min(step, move))
-        if abs(move) < step / 8:
-            if step < 0.05 / mpmath.sqrt(max(curvature, 1)):
-                break
-            step /= 2
+        width = 1 / mpmath.sqrt(max(curvature, 1))
+        if step < _FINE * width and abs(move) < _FINE * width:
+            break
+        step = min(step, max(step / 4, _FINE * width / 2)) if abs(move) < step else step
     return x, 1 / mpmath.sqrt(max(curvature, 1))
