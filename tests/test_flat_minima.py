@@ -100,6 +100,9 @@ def test_the_picture_names_its_regions(few):
     words = " ".join(text.get_text() for text in axes.texts)
     assert {"no solutions", "flat", "gapped"} <= {text.get_text() for text in axes.texts}
     assert r"\alpha_{\rm LE}" in words
+    capacity = next(entry["alpha"] for entry in few.curves if entry["name"] == "alpha_c")
+    (largest,) = (line for line in axes.lines if line.get_label() == r"$\kappa_{\rm max}$")
+    assert (capacity in largest.get_xdata()) == (capacity < few["alpha"].max())
     (published,) = (line for line in axes.lines if line.get_label() == "published")
     assert len(published.get_xdata()) == 1
     assert np.interp(published.get_xdata(), few["alpha"], few["kappa_max"]) == pytest.approx(published.get_ydata(), abs=2e-3)

@@ -22,8 +22,8 @@ _VISIBLE = 2e-3
 """Error relative to the height of the picture from which a band can be seen."""
 _NEAR_THE_EDGE, _MARGIN = 0.85, 0.16
 """Shares of the width: from where on names end at their points (and stand higher), and how far those of regions stay off."""
-_ROOM = 0.06
-"""Share of the height that a region needs to hold its name; that of a lower one stands beside it."""
+_ROOM, _BELOW = 0.06, 0.2
+"""Shares of the height: what a region needs to hold its name, and what has to be below it for a name to stand there."""
 _LEADER = {"arrowstyle": "-", "linewidth": 0.5, "color": "0.4"}
 
 
@@ -53,7 +53,8 @@ def draw_diagram(diagram: Diagram, ax: Axes | None = None) -> Axes:
     draw_published(ax, _capacities(diagram, (alpha[0], alpha[-1]), (kappa, top)))
     ax.set(xlim=(alpha[0], alpha[-1]), ylim=(kappa, top))
     ax.set(xlabel=r"load $\alpha$", ylabel=r"reference margin $\kappa_{\rm ref}$")
-    ax.set_title(f"{diagram[0].model}, probes of margin {kappa:g}", fontsize="medium")
+    model = ", ".join([diagram[0].model, *diagram[0].options.values()])
+    ax.set_title(f"{model}, probes of margin {kappa:g}", fontsize="medium")
     ax.legend(frameon=False, fontsize="small", loc="upper right")
     return ax
 
@@ -78,9 +79,9 @@ def _mark(ax: Axes, alpha: np.ndarray, marks: dict[str, tuple[float, float]]) ->
             (load, height),
             (0, lift + 16 * k),
             textcoords="offset points",
-            ha="right" if load > edge else "center" if k else "left",
+            ha="right" if load > edge else "left",  # to the left there are the leaders of those above
             fontsize="small",
-            arrowprops=_LEADER,
+            arrowprops={**_LEADER, "relpos": (1.0 if load > edge else 0.0, 0.0)},
         )
 
 
@@ -92,13 +93,13 @@ def _to_the_ends(diagram: Diagram, marks: dict[str, tuple[float, float]]) -> tup
     """Loads, lines and errors in order of the load, with the solved ends of the lines among them."""
     order = np.argsort(diagram["alpha"])
     reported = diagram["alpha"][order]
-    inside = {k: m for k, m in marks.items() if reported[0] < m[0] < reported[-1] and k in _LINE_OF}
+    inside = {k: m for k, m in marks.items() if reported[0] < m[0] < reported[-1]}
     alpha = np.unique([*reported, *(load for load, _ in inside.values())])
     lines, errors = {}, {}
     for name in _COLOURS:
         x, y, error = reported, diagram[name][order], diagram[f"{name}_error"][order]
         for mark, (load, margin) in inside.items():
-            if name in ("kappa_max", _LINE_OF[mark]):
+            if name in ("kappa_max", _LINE_OF.get(mark)):
                 at = int(np.searchsorted(x, load))
                 x, y, error = np.insert(x, at, load), np.insert(y, at, margin), np.insert(error, at, 0.0)
         known = np.isfinite(y)
@@ -133,4 +134,6 @@ def _regions(ax: Axes, alpha: np.ndarray, kappa: float, top: float, lines: dict[
             ax.text(at, middle, label, ha="center", va="center", fontsize="small")
         elif height[tallest] > _VISIBLE * (top - kappa):
             place = (float(alpha[tallest]), float(low[tallest] + high[tallest]) / 2)
-            ax.annotate(label, place, (-60, 5), textcoords="offset points", ha="right", fontsize="small", arrowprops=_LEADER)
+            below = low[tallest] - kappa > _BELOW * (top - kappa)
+            offset, ha = ((0, -40), "center") if below else ((-60, 5), "right")
+            ax.annotate(label, place, offset, textcoords="offset points", ha=ha, fontsize="small", arrowprops=_LEADER)
