@@ -9,12 +9,16 @@ import time
 import numpy as np
 import pytest
 
+import replica
 import saddle
 from replica.errors import InputError
 from saddle.cli import main
 from saddle.critical import landmarks
 from saddle.critical.flat_minima import NotFound, NoTouch
+from saddle.critical.landmark import Axis
 from saddle.critical.landmarks import thresholds
+from saddle.points.results import Status
+from saddle.points.setting import Setting
 
 SYMMETRIC = "symmetric-binary-perceptron"
 
@@ -63,8 +67,17 @@ def test_beyond_its_load_a_line_is_absent_with_a_sentence():
     assert math.isnan(mono.value)
     assert "around references of margin" in mono.message
     assert list(curve.rows[0]) == [
-        "name", "value", "error", "definition", "distance", "order_parameters", "status", "message"
+        "name", "value", "error", "definition", "distance", "order_parameters", "status", "message", "alpha", "kappa"
     ]  # fmt: skip
+
+
+def test_margins_of_a_committee_stand_beside_their_normalized_twins():
+    axis = Axis(Setting.of((replica.zoo.tree_committee("relu"), "rs")), 0.5, 0.1, 1e-12)
+    row = axis.landmark("kappa_max", 0.3, 1e-14, Status.CONVERGED, "It is.").row()
+    deviation = math.sqrt(0.5 - 0.5 / math.pi)
+    assert row["value_normalized"] == pytest.approx(0.3 / deviation, rel=1e-14)
+    assert (row["kappa"], row["kappa_normalized"]) == (0.1, pytest.approx(0.1 / deviation, rel=1e-14))
+    assert "value_normalized" not in axis.landmark("alpha_c", 0.9, 1e-14, Status.CONVERGED, "It is.").row()
 
 
 def test_without_solutions_every_flat_threshold_is_absent():

@@ -14,7 +14,7 @@ from typing import Any
 from replica.errors import InputError
 from saddle.critical.capacities import capacity, max_margin, maximal_margin
 from saddle.critical.flat_minima import NotFound, NoTouch
-from saddle.points.results import Number, Status, Threshold
+from saddle.points.results import Number, Status, Threshold, normalized_value, with_normalized
 from saddle.points.setting import Setting
 
 DEFINITIONS = {
@@ -47,12 +47,14 @@ class Landmark(Threshold):
         return {
             "name": self.name,
             "value": self.value,
+            **normalized_value(self.name, self.value, self.deviation),
             "error": self.error,
             "definition": self.definition,
             **self.where,
             "order_parameters": dict(self.order_parameters),
             "status": str(self.status),
             "message": self.message,
+            **with_normalized(self.parameters, self.deviation),
         }
 
 
