@@ -254,3 +254,39 @@ def test_a_convex_piece_of_the_sphere_has_no_breakup():
     (point,) = thresholds("spherical-perceptron", kappa=0.0, only=["alpha_LE_y_inf"]).points
     assert str(point.status) == "absent"
     assert "convex" in point.message
+
+
+@pytest.mark.full
+def test_local_entropies_of_the_sphere_break_up_at_the_instability_where_that_is_continuous() -> None:
+    """The slope is positive at all overlaps just below the line of de Almeida-Thouless, and negative next to q_RS above."""
+    curve = thresholds("spherical-perceptron", kappa=-0.5, y=[20.0], only=["alpha_LE_y", "alpha_d"])
+    found, states = curve.points
+    assert found.value == states.value and "Continuous" in found.message
+    for factor, positive in ((1.0 - 1e-3, True), (1.0 + 1e-3, False)):
+        load = factor * found.value
+        q = saddle.solve(("spherical-perceptron", "rs"), alpha=load, kappa=-0.5).order_parameters["q"]
+        slopes = []
+        for share in (2e-3, 0.05, 0.2, 0.5, 0.9):
+            settings = {"alpha": load, "kappa": -0.5, "y": 20.0, "overlap": q + share * (1.0 - q)}
+            slopes.append(saddle.solve(("spherical-perceptron", "local-entropy"), **settings).observables["slope"])
+        assert (min(slopes) > 0.0) == positive
+        assert positive or min(slopes) == slopes[0]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kappa", [-1.5, -2.5])
+def test_local_entropies_of_the_sphere_break_up_below_the_instability_where_that_is_not(kappa: float) -> None:
+    """A grid of solved points brackets both thresholds; more replicas break up earlier."""
+    curve = thresholds("spherical-perceptron", kappa=kappa, y=[20.0], only=["alpha_LE_y", "alpha_LE_y_inf", "alpha_c"])
+    finite, infinite, _ = curve.points
+    assert isinstance(finite, saddle.Landmark) and isinstance(infinite, saddle.Landmark)
+    assert infinite.value < finite.value
+    for found, y in ((finite, 20.0), (infinite, math.inf)):
+        assert found.error < 1e-9 * found.value
+        for factor, sign in ((1.0 - 1e-4, 1.0), (1.0 + 1e-4, -1.0)):
+            smallest, point = math.inf, None
+            for overlap in float(found.where["overlap"]) + np.linspace(-0.02, 0.02, 21):  # type: ignore[arg-type]
+                values = {"alpha": factor * found.value, "kappa": kappa, "y": y, "overlap": float(overlap)}
+                point = saddle.solve(("spherical-perceptron", "local-entropy"), start=point, **values)
+                smallest = min(smallest, float(point.observables["slope"]))  # type: ignore[arg-type]
+            assert sign * smallest > 0.0

@@ -7,6 +7,7 @@ import math
 from replica.model import Model, Perceptron, Threshold
 from saddle.critical.clones import smallest_onset
 from saddle.critical.flat_minima import SLOPE, Landscape, NotFound, NoTouch, first_touch, slope
+from saddle.critical.instability import Instability, instability
 from saddle.critical.landmark import Axis, Landmark
 from saddle.points.results import Number, Status
 from saddle.points.setting import Setting
@@ -16,6 +17,9 @@ _SMALLEST_CLUSTER = 4e-3
 """Distance between replicas at which the scan of a local entropy ends: below, its slope bends to the annealed end."""
 _SHARES, _LARGE_LOAD = (0.7, 0.5, 0.3, 0.1), 0.995
 """Loads in units of the capacity at which the search begins (smaller ones if it is too late there) and ends."""
+
+_TOWARDS = (0.01, 0.02, 0.04, 0.08, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95)
+"""Shares of the way from the typical overlap to 1 at which a slope is looked at."""
 
 
 def of_replicas(axis: Axis, name: str, y: float) -> Landmark:
@@ -32,27 +36,33 @@ def of_replicas(axis: Axis, name: str, y: float) -> Landmark:
             "solutions with a margin of at least 0 are a convex piece of the sphere, so that a local entropy rises with the "
             "distance up to the typical one at every load."
         )
-    setting, end = Setting.of((model, "local-entropy")), axis.capacity().value
+    setting, symmetric, end = Setting.of((model, "local-entropy")), Setting.of((model, "rs")), axis.capacity().value
+    unit = max(1.0, end)  # steps of a search are those of a parameter of order 1
 
-    def at(alpha: float) -> dict[str, float]:
-        return {"alpha": alpha, "kappa": axis.kappa, "y": y}
+    def at(share: float) -> dict[str, float]:
+        return {"alpha": share * unit, "kappa": axis.kappa, "y": y}
 
-    def typical(alpha: float) -> float:
-        point = solve_point(Setting.of((model, "rs")), {"alpha": alpha, "kappa": axis.kappa}, None, axis.tolerance)
+    def typical(share: float) -> float:
+        point = solve_point(symmetric, {"alpha": share * unit, "kappa": axis.kappa}, None, axis.tolerance)
         return 0.5 * (1.0 - point.order_parameters.get("q", 0.0))
 
-    def words(alpha: float) -> str:
-        return f"at alpha = {alpha:.6g}"
+    def words(share: float) -> str:
+        return f"at alpha = {share * unit:.6g}"
 
     land = Landscape(setting, at, axis.tolerance, farthest=typical, smallest=_SMALLEST_CLUSTER, words=words)
-    touch = first_touch(land, SLOPE, [share * end for share in _SHARES], _LARGE_LOAD * end)
+    unstable, last = instability(symmetric, axis.kappa, axis.tolerance), _LARGE_LOAD * end
+    if unstable is not None and unstable.alpha < end:
+        if _rises(land, unstable.alpha / unit):
+            return _from_the_typical_overlap(axis, name, y, setting, unstable)
+        last, land.close = min(last, unstable.alpha), tuple(share for share in _TOWARDS if share < 0.2)
+    touch = first_touch(land, SLOPE, [share * end / unit for share in _SHARES if share * end < last], last / unit)
     point = touch.point
     complexity = float(point.observables["complexity"])  # type: ignore[arg-type]
     empty = f"{name}: the complexity is negative there ({complexity:.4g}); typically there is no such cluster."
     return axis.landmark(
         name,
-        touch.parameter,
-        touch.error,
+        touch.parameter * unit,
+        touch.error * unit,
         Status.CONVERGED,
         f"At overlap {1.0 - 2.0 * touch.distance:.6g} the slope touches zero ({slope(point):.1e}).",
         setting=setting,
@@ -61,6 +71,35 @@ def of_replicas(axis: Axis, name: str, y: float) -> Landmark:
         order_parameters=point.order_parameters,
         where={**number_of_replicas(name, y), "overlap": 1.0 - 2.0 * touch.distance, "complexity": complexity},
         warnings=(*point.warnings, *((empty,) if complexity < 0.0 else ())),
+    )
+
+
+def _rises(land: Landscape, load: float) -> bool:
+    """Whether the slope is positive at all distances below the typical one, close to it and far from it."""
+    typical = land.typical_distance(load)
+    slopes = [slope(land.point(load, (1.0 - share) * typical)) for share in _TOWARDS]
+    return all(value > 0.0 for value in slopes)
+
+
+def _from_the_typical_overlap(axis: Axis, name: str, y: float, setting: Setting, found: Instability) -> Landmark:
+    """Where the slope first touches zero next to the trivial point: on the line of de Almeida-Thouless, at any ``y``."""
+    overlap = float(found.point["overlap"] or 0.0)
+    sentence = (
+        "Continuous, on the line of de Almeida-Thouless: the slope is positive up to this load, and beyond it negative next "
+        f"to the typical overlap {overlap:.6g}, where clusters have no complexity."
+    )
+    return axis.landmark(
+        name,
+        found.alpha,
+        found.error,
+        Status.CONVERGED,
+        sentence,
+        setting=setting,
+        residual=found.point.residual,
+        quadrature_error=found.point.quadrature_error,
+        order_parameters=found.point.order_parameters,
+        where={**number_of_replicas(name, y), "overlap": overlap, "complexity": 0.0},
+        warnings=found.point.warnings,
     )
 
 

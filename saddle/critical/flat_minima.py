@@ -14,11 +14,11 @@ solution; a lower valley found there replaces it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from saddle.points.newton import newton
-from saddle.points.results import SaddlePoint
+from saddle.points.results import SaddlePoint, Status
 from saddle.points.setting import Setting
 from saddle.points.solving import problem_of, reference_point, solve_point
 
@@ -26,6 +26,8 @@ _FARTHEST, _RATIO = 0.45, 1.28
 _SMALLEST_DISTANCE = 1e-8
 _NEAR_BOUND = 0.98
 """Fraction of the entropy of all configurations above which nothing happens at smaller distances."""
+_SMALL = 0.05
+"""A distance below which the slope of continuous weights tends to that of their volume."""
 _STENCIL = 1e-3
 _MOST_STEPS = 40
 _LONGEST_STEP, _CLOSE = 0.5, 0.02
@@ -87,6 +89,8 @@ class Landscape:
         Distance at which a scan ends.
     words : callable
         A value of the moving parameter in a sentence.
+    close : tuple of float
+        How far below the typical distance, relative to it, a scan looks at first.
     """
 
     setting: Setting
@@ -96,6 +100,7 @@ class Landscape:
     farthest: Callable[[float], float] | None = None
     smallest: float = _SMALLEST_DISTANCE
     words: Callable[[float], str] = "at {:.6g}".format
+    close: tuple[float, ...] = ()
     _points: dict[float, dict[float, SaddlePoint]] = field(default_factory=dict)
 
     def point(self, parameter: float, distance: float) -> SaddlePoint:
@@ -140,9 +145,8 @@ class Landscape:
 
     def scan(self, parameter: float) -> list[SaddlePoint]:
         """Points from the typical distance down to where the profile is that of all configurations, or has no saddle."""
-        distance, points = self.typical_distance(parameter), []
-        while distance > self.smallest:
-            distance /= _RATIO
+        typical, points = self.typical_distance(parameter), []
+        for distance in self._distances(typical):
             points.append(self.point(parameter, distance))
             here = points[-1]
             if not here.converged:
@@ -150,7 +154,24 @@ class Landscape:
             bound = here.observables.get("bound")
             if isinstance(bound, float) and here.free_entropy > _NEAR_BOUND * bound and slope(here) > 0.0:
                 break
+            if len(points) > 1 and self._settles(*points[-2:]):
+                break
         return points
+
+    def _settles(self, before: SaddlePoint, here: SaddlePoint) -> bool:
+        """Whether the slope of continuous weights grows as that of the bare volume does, like the inverse distance."""
+        if self.setting.model.weights.discrete or not here.parameters["distance"] < _SMALL:
+            return False
+        rates = [slope(point) * point.parameters["distance"] for point in (before, here)]
+        return rates[1] > 0.0 and abs(rates[1] / rates[0] - 1.0) < 1.0 - _NEAR_BOUND
+
+    def _distances(self, typical: float) -> Iterator[float]:
+        """Those of a scan."""
+        yield from ((1.0 - share) * typical for share in self.close)
+        distance = typical
+        while distance > self.smallest:
+            distance /= _RATIO
+            yield distance
 
     def valleys(self, parameter: float, quantity: Quantity) -> list[Valley]:
         """The valleys of a quantity below the typical distance, the deepest first; a hole is one without a bottom."""
@@ -255,6 +276,9 @@ def first_touch(land: Landscape, quantity: Quantity, good: float | Sequence[floa
         if _depth(land, first, quantity) >= 0.0:
             return touch_near(land, quantity, *_bracket(land, quantity, first, bad))
         bad = first
+    failed = [point.message for point in land.scan(bad) if point.status is Status.NOT_CONVERGED]
+    if failed:
+        raise NotFound(f"{land.words(bad)}, {failed[0]}")
     raise NoTouch(f"the {quantity.name} of the profile is negative somewhere, or has no saddle, already {land.words(bad)}.")
 
 

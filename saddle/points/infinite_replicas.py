@@ -330,6 +330,9 @@ def solve_infinite(
     log: list[Iteration] = []
     if start is not None and {*problem.unknowns} <= start.keys():
         values, here, log = problem.newton({**{k: start[k] for k in problem.unknowns}, name: target}, tolerance)
+        if values is not None and problem.sharpen(values):  # what a coarse rule found may be none by a finer one
+            values, here, steps = problem.newton(values, tolerance)
+            log += steps
     if values is None:
         origin = problem.start(tolerance)
         if origin is None:
