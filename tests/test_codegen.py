@@ -21,7 +21,7 @@ from saddle.kernels.codegen import KernelWriter, split_tilts
 from saddle.kernels.kernel import load_kernel
 from saddle.kernels.kernel_source import Layout, render
 from saddle.kernels.quadrature import Rule
-from saddle.kernels.window import shortened
+from saddle.kernels.window import fineness, gathered, shortened, tilted
 from saddle.points.problem import Problem
 
 COMPILER = "cast(_F, njit(cache=True, error_model='numpy', nogil=True)(function))"
@@ -228,3 +228,12 @@ def test_only_tails_in_front_of_a_body_shorten_its_range() -> None:
     assert "shortened(" in source(tail * LogH(z))
     assert "shortened(" not in source(tail * sp.exp(3 * z) * LogH(z))
     assert "shortened(" not in source(tail + LogH(z))
+
+
+def test_nodes_resolve_a_mass_that_a_tail_has_made_narrow() -> None:
+    variance, slope, rest = 1.0, -10.0, 3000.0  # the root lies 300 standard deviations out
+    bulk, spread = tilted(0.0, 1.0, rest, slope, variance)
+    assert bulk == pytest.approx(300.0 / 1.01) and spread == pytest.approx(1.0 / 101.0**0.5)
+    assert gathered(bulk, 1.0, bulk, spread) < 3.0 * spread
+    assert gathered(0.0, 1.0, bulk, spread) == 1.0
+    assert fineness(1.0, bulk, 2.0 * spread, bulk, 1.0, bulk - 9.0 * spread, 2.0 * spread, True) > 1.0

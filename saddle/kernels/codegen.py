@@ -355,11 +355,13 @@ class KernelWriter:
                 kinks[key] = kinks.get(key, False) or tilting
                 tilts |= {key[:2]} if tilting else set()
             common = tilts if common is None else common & tilts
-        modes, light = None, ""
+        modes, light, gathers = None, "", False
         if loop.powers:
             modes = Modes(tag, loop.powers, loop.variable, text(variance), scope, self.evaluate, log_tilt)
             modes.write()
         else:
+            if gathers := any(kinks.values()):
+                scope.add(f"spread_{tag} = sd_{tag}")
             for (slope, rest, *_), tilting in sorted(kinks.items(), key=str):
                 if tilting:
                     self._emit_tilt(tag, slope, rest, variance)
@@ -382,7 +384,9 @@ class KernelWriter:
                     scope.add(line)
             else:
                 self._emit_kink(tag, slope, rest, sp.Add(*spread), power, even, light)
-        finer = modes.strides() if modes else [] if even else kinks_apart(self, tag, kinks, light)
+        if gathers:
+            scope.add(f"width_{tag} = gathered(centre_{tag}, width_{tag}, bulk_{tag}, spread_{tag})")
+        finer = modes.strides() if modes else [] if even else kinks_apart(self, tag, kinks, light, gathers)
         names = ", ".join(f"{name}_{tag}" for name in ("low", "high", "centre", "span", "bulk", "sd"))
         for line in (
             f"span_{tag} = 2.0 * width_{tag}",
@@ -407,7 +411,8 @@ class KernelWriter:
         """Where a factor ``H(b z + a)`` moves the mass: where it is small it is a Gaussian, whose product has this mode."""
         scope = self.scopes[-1]
         b, a = self.define(slope, "b"), self.define(rest, "a")
-        scope.add(f"bulk_{tag} = tilted(bulk_{tag}, {text(a)}, {text(b)}, {text(variance)})")
+        mass = f"bulk_{tag}, spread_{tag}"
+        scope.add(f"{mass} = tilted({mass}, {text(a)}, {text(b)}, {text(variance)})")
 
     def _emit_kink(
         self, tag: str, slope: sp.Expr, rest: sp.Expr, spread: sp.Expr, power: sp.Expr, even: bool, light: str

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _NEGLIGIBLE = 40.0
 """Logarithm of the weight of the bulk over that of a kink beyond which the kink is not felt."""
+_SMOOTH = 2.0
+"""How much wider than at a kink the nodes may be at a Gaussian of the same width."""
 
 
 def emit_lightness(writer: KernelWriter, tag: str, tilts: Sequence[tuple[sp.Expr, sp.Expr]]) -> str:
@@ -72,8 +74,8 @@ def _factors(body: sp.Expr, z: sp.Symbol) -> set[tuple[sp.Expr, sp.Expr]]:
     return found
 
 
-def kinks_apart(writer: KernelWriter, tag: str, kinks: Iterable[tuple], light: str) -> list[str]:
-    """Return statements that make the stride finer where a kink apart from the centre is not resolved.
+def kinks_apart(writer: KernelWriter, tag: str, kinks: Iterable[tuple], light: str, gathers: bool) -> list[str]:
+    """Return statements that make the stride finer where a kink, or the mass, apart from the centre is not resolved.
 
     Parameters
     ----------
@@ -84,12 +86,15 @@ def kinks_apart(writer: KernelWriter, tag: str, kinks: Iterable[tuple], light: s
         All kinks of the loop.
     light : str
         What :func:`emit_lightness` returned.
+    gathers : bool
+        Whether a tail moves the mass, and makes it narrower.
     """
     ordered = sorted(kinks, key=str)
+    felt, around = light.replace(f"root_{tag}", f"place_{tag}") or "True", f"bulk_{tag}, sd_{tag}, centre_{tag}, span_{tag}"
+    mass = f"fine_{tag} = fineness(fine_{tag}, bulk_{tag}, {_SMOOTH} * spread_{tag}, {around}, True)"
+    lines = [mass] if gathers else []
     if len(ordered) < 2:
-        return []
-    lines, felt = [], light.replace(f"root_{tag}", f"place_{tag}") or "True"
-    around = f"bulk_{tag}, sd_{tag}, centre_{tag}, span_{tag}"
+        return lines
     for slope, rest, spread, power in ordered:
         b, a = _text(writer.define(slope, "b")), _text(writer.define(rest, "a"))
         more = sp.Add(*spread)

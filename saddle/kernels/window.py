@@ -22,6 +22,8 @@ accuracy needs a smaller step the farther the centre is: these keep the error of
 _FINEST, _FINER, _FINE = 2.6, 1.75, 1.3
 """Strides 1, 2 and 3 by how many times wider than at the centre the nodes are at a kink apart from it, over the width of
 this kink: the error of a step ``h`` at such a kink is that of a step wider by this factor at the centre."""
+_RESOLVED = 2.0
+"""Widths of a Gaussian that nodes may have which are centred on it: its error is then far below that of a kink."""
 _INSIDE = 7.0
 """Standard deviations from the bulk within which a kink counts: farther out the weight is below 1e-10."""
 
@@ -35,13 +37,22 @@ def deviation(variance: float) -> tuple[float, float]:
 
 
 @_compiled
-def tilted(bulk: float, a: float, b: float, variance: float) -> float:
-    """Return where a factor ``H(b z + a)`` moves the mass: in its tail it is a Gaussian, and the product has this mode."""
+def tilted(bulk: float, spread: float, a: float, b: float, variance: float) -> tuple[float, float]:
+    """Return where a factor ``H(b z + a)`` moves the mass, and how wide it is there.
+
+    In its tail the factor is a Gaussian, and the product of two Gaussians has this mode and this width.
+    """
     if not a > 0.0:
-        return bulk
+        return bulk, spread
     gain = b * variance
     mode = -a * gain / (1.0 + b * gain)
-    return mode if abs(mode) > abs(bulk) else bulk
+    return (mode, math.sqrt(variance / (1.0 + b * gain))) if abs(mode) > abs(bulk) else (bulk, spread)
+
+
+@_compiled
+def gathered(centre: float, width: float, bulk: float, spread: float) -> float:
+    """Return the width of nodes that are centred on the bulk: they must resolve it, however narrow a tail has made it."""
+    return min(width, _RESOLVED * spread) if centre == bulk else width
 
 
 @_compiled

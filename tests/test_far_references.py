@@ -1,0 +1,54 @@
+"""References whose margin lies hundreds of standard deviations out, against an integral over what they exceed it by."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import erfcx, log_ndtr
+
+import saddle
+from saddle.points.setting import Setting
+from saddle.points.solving import problem_of, reference_point
+
+BINARY = ("binary-perceptron", "franz-parisi")
+
+
+def energetic(point: saddle.SaddlePoint) -> float:
+    """The average of ln H over patterns, references and probes (arXiv 2107.01163), for references in the far tail.
+
+    The reference's stability exceeds the margin by ``s``, whose weight is exp(-c s - s^2/2) over its norm.
+    """
+    q, t, p, qr = (point.order_parameters[name] for name in ("q", "t", "p", "qr"))
+    kappa, reference_kappa = point.parameters["kappa"], point.parameters["reference_kappa"]
+    b = (p - t) / np.sqrt(1.0 - qr)
+    x, of_x = np.polynomial.legendre.leggauss(300)
+    nodes, of_s = np.polynomial.legendre.leggauss(100)
+    y, of_y = np.polynomial.hermite_e.hermegauss(60)
+    total = 0.0
+    for z, weight in zip(10.0 * x, 10.0 * of_x * np.exp(-50.0 * x * x) / np.sqrt(2.0 * np.pi), strict=True):
+        c = (reference_kappa - np.sqrt(qr) * z) / np.sqrt(1.0 - qr)
+        assert c > 10.0
+        s = 20.0 / c * (1.0 + nodes)
+        tilted = 20.0 / c * of_s * np.exp(-c * s - s * s / 2) / (np.sqrt(np.pi / 2) * erfcx(c / np.sqrt(2.0)))
+        mean = kappa - t * z / np.sqrt(qr) - b * (c + s[:, None])
+        field = (mean - np.sqrt(q - t * t / qr - b * b) * y) / np.sqrt(1.0 - q)
+        total += weight * float(tilted @ log_ndtr(-field) @ of_y) / np.sqrt(2.0 * np.pi)
+    return total
+
+
+@pytest.mark.parametrize(("margin", "kappa", "distance"), [("max", 0.0, 0.4999), ("max", 0.0, 0.45), (20.0, 10.0, 0.2)])
+def test_a_single_cold_point_far_in_the_tail(margin: float | str, kappa: float, distance: float) -> None:
+    point = saddle.solve(BINARY, alpha=1e-3, kappa=kappa, reference_kappa=margin, distance=distance)
+    assert point.converged and point.residual < 1e-11, point.message
+    setting, values = Setting.of(BINARY), {name: float(value) for name, value in point.parameters.items()}
+    problem = problem_of(setting, values, reference_point(setting, values, 1e-12))
+    state = problem.state(problem.to_coordinates(point.order_parameters), setting.rule.refined())
+    assert state is not None
+    assert state.energetic == pytest.approx(energetic(point), rel=1e-9)
+    assert point.error < 1e-12
+
+
+def test_exponents_that_cancel_leave_their_rounding() -> None:
+    """They are of tens of thousands; the truth is from 30 digits, with nodes at the mass of the reference."""
+    point = saddle.solve(BINARY, alpha=1e-3, kappa=0.0, reference_kappa="max", distance=0.4999)
+    assert abs(point.free_entropy - 0.6920979890327129) <= point.error < 1e-12
