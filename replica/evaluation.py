@@ -214,7 +214,7 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
     ]
     beside = [
         ([_compile(part, rule) for part in (slope, rest, sp.Add(*spread), loss)], side)
-        for slope, rest, spread, side, loss in crossings(written, node.variable)
+        for slope, rest, spread, side, loss, _ in crossings(written, node.variable)
     ]
     features = [
         (_compile(rest, rule), _compile(sp.Add(*spread), rule), width)

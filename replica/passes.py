@@ -292,15 +292,16 @@ def has_edges(body: sp.Expr, z: sp.Symbol) -> bool:
     return any(len(node.edges) > 1 or _costs(node) for node in nodes) or bool(edge_tilts(body, z))
 
 
-def crossings(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr, list[sp.Expr], int, sp.Expr]]:
+def crossings(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr, list[sp.Expr], int, sp.Expr, sp.Expr]]:
     r"""Where the tail beyond an edge falls below the weight of what violates the constraint: kinks beside the edge.
 
-    Slope, rest and spread as in :func:`linear_arguments`, the side of the edge, and the logarithm of that weight: the tail
-    :math:`H(x)` reaches :math:`e^{-c}` near :math:`x = \pm \sqrt{2 c}`.
+    Slope, rest and spread as in :func:`linear_arguments`, the side of the edge, the logarithm of that weight, and the
+    symbolic power under an inner average (else 1): the tail :math:`H(x)` reaches :math:`e^{-c}` near
+    :math:`x = \pm \sqrt{2 c}`.
     """
-    found: dict[tuple[sp.Expr, ...], tuple[sp.Expr, sp.Expr, list[sp.Expr], int, sp.Expr]] = {}
+    found: dict[tuple[sp.Expr, ...], tuple[sp.Expr, sp.Expr, list[sp.Expr], int, sp.Expr, sp.Expr]] = {}
 
-    def collect(node: sp.Expr, inner: list[Average | AtMaximum | Maximum]) -> None:
+    def collect(node: sp.Expr, inner: list[Average | AtMaximum | Maximum], power: sp.Expr) -> None:
         if isinstance(node, SMOOTH):
             for edge, side, loss in _costs(node):
                 argument, spread = edge, []
@@ -309,14 +310,18 @@ def crossings(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr, list[
                     spread += [slope**2 * average.variance] if slope != 0 else []
                 slope, rest = slope_and_rest(argument, z)
                 if slope != 0:
-                    found[slope, rest, side, loss] = (slope, rest, spread, side, loss)
+                    known = found.get((slope, rest, side, loss), (sp.Integer(1),))[-1]
+                    raised = power if inner and power != 1 else known
+                    found[slope, rest, side, loss] = (slope, rest, spread, side, loss, raised)
             return
         if isinstance(node, (Average, AtMaximum, Maximum)):
             inner = [*inner, node]
+        if isinstance(node, sp.Pow) and not node.exp.is_number and isinstance(node.base, TILTS):
+            power = node.exp
         for arg in node.args:
-            collect(arg, inner)
+            collect(arg, inner, power)
 
-    collect(body, [])
+    collect(body, [], sp.Integer(1))
     return list(found.values())
 
 

@@ -15,6 +15,7 @@ import saddle
 from replica import DiscreteWeights, Model
 from replica.parts.hardness import scales_with_temperature
 from saddle.cli import main
+from saddle.kernels.quadrature import Rule
 from saddle.points.results import SaddlePoint
 from saddle.points.setting import Setting
 from saddle.points.solving import problem_of
@@ -212,7 +213,6 @@ def test_states_at_their_limits() -> None:
 def test_claimed_errors_cover_a_finer_rule(ansatz: str) -> None:
     """The same saddle by a rule of half the step and a wider range."""
     model, given = (SPHERICAL, {"m": 0.3}) if ansatz == "1rsb" else (BINARY, {"y": 3.0, "overlap": 0.9})
-    from saddle.kernels.quadrature import Rule
     from saddle.points.clusters import entropies
     from saddle.points.newton import newton
     from saddle.points.thermal import energy
@@ -242,6 +242,13 @@ def test_local_entropies_at_finite_temperature() -> None:
     assert energy == pytest.approx(-(above - below) / (2 * h) / 3.0, abs=1e-7)
     assert entropy == pytest.approx(point.free_entropy + 3.0 * 2.0 * energy, abs=1e-12)
     assert point["complexity"] == pytest.approx(entropy - 3.0 * float(point["local_entropy"]), abs=1e-11)  # type: ignore[arg-type]
+    # of many replicas a cluster moves or pays: both maxima inside of it are in the range of the nodes
+    setting = Setting.of((BINARY, "local-entropy"))
+    values = {"alpha": 0.6, "kappa": 0.0, "beta": 3.0, "y": 20.0, "distance": 0.1}
+    many = problem_of(setting, setting.resolve(values, 1e-12), None)
+    place = many.raw_place({"q0": 0.733, "q1": 0.8, "q0hat": 0.2, "q1hat": 0.5})
+    plain, wide = (many.call("energetic", many.energetic_arguments(place), 3, Rule(0.1, reach)) for reach in (10.0, 14.0))
+    assert np.allclose(plain, wide, rtol=1e-13, atol=1e-13)
     rows = saddle.local_entropy("binary-perceptron", 0.6, beta=[2.0, math.inf], y=3.0, overlap=0.8)
     hard = saddle.local_entropy("binary-perceptron", 0.6, y=3.0, overlap=0.8)
     assert rows.free_entropy[0] == pytest.approx(point.free_entropy, abs=1e-12) and rows.energy[1] == 0.0

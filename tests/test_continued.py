@@ -12,8 +12,10 @@ import math
 import mpmath as mp
 import numpy as np
 import pytest
-from scipy.special import binom, log_ndtr, logsumexp
+from scipy.special import binom, log_ndtr, logsumexp, ndtr
+from scipy.stats import multivariate_normal
 
+import replica
 import saddle
 from saddle.kernels.special_complex import complex_log2cosh_tanh, complex_log_h_mills_excess
 
@@ -172,3 +174,27 @@ def test_complex_functions_are_those_of_mpmath() -> None:
             log_c, tanh = complex_log2cosh_tanh(x)
             assert abs(mp.exp(log_c) / (2 * mp.cosh(z)) - 1) < 1e-15 * (4 + abs(x)), x
             assert abs(tanh - mp.tanh(z)) <= 2e-15 * abs(mp.tanh(z)), x
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("beta", "distance"), [(3.0, 0.4), (1.0, 0.48)])
+def test_two_replicas_at_a_temperature_below_the_typical_overlap(beta: float, distance: float) -> None:
+    """For two replicas the pair of fields is an ordinary one, of a negative covariance: two-dimensional normal integrals."""
+    model = replica.soft(replica.zoo.binary_perceptron())
+    point = saddle.solve((model, "local-entropy"), alpha=0.6, beta=beta, y=2.0, distance=distance, throw=True)
+    q0, q1, hat0, hat1 = (point.order_parameters[name] for name in ("q0", "q1", "q0hat", "q1hat"))
+    assert q0 > q1
+    z, step, cost = np.arange(-9.0, 9.01, 0.05), 0.05, math.exp(-beta)
+    gauss = np.exp(-z * z / 2) / math.sqrt(2 * math.pi) * step
+    covariance = [[1 - q0, q1 - q0], [q1 - q0, 1 - q0]]
+    fields = np.sqrt(q0) * z
+    both = multivariate_normal([0.0, 0.0], covariance).cdf(np.column_stack([fields, fields]))
+    one = ndtr(fields / math.sqrt(1 - q0))
+    factor = cost**2 + 2 * cost * (1 - cost) * one + (1 - cost) ** 2 * both
+    pair = 2 + 2 * np.exp(2 * (hat1 - hat0)) * np.cosh(2 * math.sqrt(hat0) * z)
+    phi = -q1 * hat1 + 2 * q0 * hat0 - hat1 + gauss @ np.log(pair) + 0.6 * gauss @ np.log(factor)
+    assert point.free_entropy == pytest.approx(phi, abs=1e-8)
+    given = {"alpha": 0.6, "y": 2.0, "distance": distance}
+    warm = [saddle.solve((model, "local-entropy"), beta=beta + s * 1e-3, **given) for s in (1, -1)]
+    slope = (warm[0].free_entropy - warm[1].free_entropy) / 2e-3
+    assert point["energy"] == pytest.approx(-slope / 2, abs=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy as sp
+from scipy.interpolate import CubicSpline
 from scipy.special import log_ndtr
 from sympy.core.symbol import Str
 
@@ -22,6 +24,7 @@ from replica.parts.noisy_losses import LogNoisy, Noisy, NoisyCumulant, cost
 from saddle import cli
 from saddle.checking.grid import on_grid
 from saddle.kernels.floors import floor_of
+from saddle.kernels.infinite_kernel import infinite_kernel_source
 from saddle.kernels.loss_source import loss_source, tag_of
 from saddle.points.results import SaddlePoint
 
@@ -252,3 +255,62 @@ def test_solutions_around_what_a_loss_finds(capsys: pytest.CaptureFixture[str]) 
     assert "energy" not in document["rows"][0]
     typical = saddle.franz_parisi(BINARY, 0.5, 0.0, 0.0, 0.1).free_entropy[0]
     assert point.free_entropy > typical  # a colder loss lies in a wider minimum than a typical solution
+
+
+# -- infinitely many replicas ----------------------------------------------------------------------------------------
+
+
+def test_the_kernel_of_infinitely_many_replicas_has_all_that_it_calls() -> None:
+    source = ast.parse(infinite_kernel_source(replica.soft(BINARY, "hinge"), replica.zoo.ansatz("local-entropy")))
+    functions = [node for node in ast.walk(source) if isinstance(node, ast.FunctionDef)]
+    called = {n.func.id for n in ast.walk(source) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    assert {name for name in called if name.startswith(("noisy", "energetic", "weights"))} <= {f.name for f in functions}
+    assert any(name.startswith("noisy_") for name in called)
+    # a function that looks for a maximum is handed its table, and makes none
+    tables = {f.name for f in functions if "np.empty((4096" in ast.unparse(f)}
+    assert tables == {"energetic"}
+
+
+def infinite(point: SaddlePoint, log_s: Callable[[np.ndarray, float, float], np.ndarray]) -> float:
+    """The leading order per replica, both maxima taken over a grid and refined by a parabola (theory.md, section 6)."""
+    found, at = point.order_parameters, point.parameters
+    q, a, b, c = found["q1"], found["q1hat"], found["B"], found["C"]
+    x, outer = np.linspace(-8.0, 8.0, 1601), np.linspace(-9.0, 9.0, 1801)
+    gauss = np.exp(-outer * outer / 2) / math.sqrt(2 * math.pi) * (outer[1] - outer[0])
+
+    def highest(values: np.ndarray) -> np.ndarray:
+        top = np.clip(np.argmax(values, axis=1), 1, x.size - 2)
+        before, here, after = (values[np.arange(len(top)), top + i] for i in (-1, 0, 1))
+        return here + (after - before) ** 2 / (8 * (2 * here - after - before))
+
+    field = math.sqrt(a) * outer[:, None] + math.sqrt(b) * x
+    mean = math.sqrt(q) * outer[:, None] + math.sqrt(c) * x - at["kappa"]
+    table = np.linspace(mean.min(), mean.max(), 4001)
+    smooth = CubicSpline(table, log_s(table, 1 - q, at["beta"]))
+    weights = gauss @ highest(-x * x / 2 + np.logaddexp(field, -field))
+    patterns = gauss @ highest(-x * x / 2 + smooth(mean))
+    return float(-a * (1 - q) / 2 - q * b / 2 - a * c / 2 + weights + at["alpha"] * patterns)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("loss", ["cross-entropy", "hinge"])
+def test_infinitely_many_replicas_with_a_loss(loss: str) -> None:
+    model, h = replica.soft(BINARY, loss), 1e-3
+    given = {"alpha": 0.6, "kappa": 0.1, "y": math.inf, "overlap": 0.8}
+    point = solved(model, "local-entropy", beta=2.0, **given)
+
+    def log_s(mean: np.ndarray, v: float, b: float) -> np.ndarray:
+        if loss == "hinge":
+            return np.array([hinge_under_noise(a, v, b) for a in mean])
+        return under_noise(lambda x: np.logaddexp(0.0, -x), mean, v, b)
+
+    energy = float(point["energy"])  # type: ignore[arg-type]
+    value = float(point["local_entropy"]) - 2.0 * energy  # type: ignore[arg-type]
+    # the maximum has a kink, where a trapezoid errs like its step squared
+    assert value == pytest.approx(infinite(point, log_s), abs=1e-5)
+    moved = [solved(model, "local-entropy", beta=2.0 + s * h, **given) for s in (1, -1)]
+    limits = [float(p["local_entropy"]) - p.parameters["beta"] * float(p["energy"]) for p in moved]  # type: ignore[arg-type]
+    assert energy == pytest.approx(-(limits[0] - limits[1]) / (2 * h), abs=1e-6)
+    many = solved(model, "local-entropy", beta=2.0, **{**given, "y": 40.0})
+    for name, close in (("local_entropy", 0.03), ("energy", 0.03)):
+        assert abs(float(many[name]) - float(point[name])) < close  # type: ignore[arg-type]

@@ -9,14 +9,14 @@ import mpmath
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from scipy.special import log_ndtr, ndtr
+from scipy.special import log_ndtr, logsumexp, ndtr
 
 import replica
 import saddle
 from replica.errors import InputError
 from replica.parts.losses import loss_function
 from saddle.cli import main
-from saddle.kernels.edges import interval, one_edge, two_edges
+from saddle.kernels.edges import balance, interval, one_edge, two_edges
 from saddle.points.results import SaddlePoint, Threshold
 
 WINDOW, OUTSIDE, BINARY = "symmetric-binary-perceptron", "u-function-perceptron", "binary-perceptron"
@@ -195,6 +195,20 @@ def test_interval(a: float, b: float) -> None:
         exact = [mpmath.log(mass), *rates, rates[0] - a, rates[1] + b]
         for found, expected in zip(interval(a, b), exact, strict=True):
             assert abs(found - expected) <= 1e-13 * abs(expected)
+
+
+@pytest.mark.parametrize(("price", "y", "s"), [(3.0, 20.0, 0.4), (6.0, 20.0, 0.4), (4.0, 60.0, 0.1), (12.0, 8.0, 0.5)])
+def test_where_a_cluster_moves_or_pays(price: float, y: float, s: float) -> None:
+    """The sharpest bend of ln E f^y, and how the slope jumps there, against the average itself."""
+    place, slope = balance(price, y * s)
+    z = np.linspace(-25.0, 25.0, 4001) * math.sqrt(s)
+    distance = place + np.linspace(-1.5, 1.5, 601)
+    log_f = np.logaddexp(-price, np.log1p(-math.exp(-price)) + log_ndtr(z - distance[:, None]))
+    average = logsumexp(y * log_f - z * z / (2 * s), axis=1)
+    bend = np.diff(average, 2) / 0.005**2
+    sharpest = distance[1 + np.argmax(bend)]
+    assert abs(sharpest - place) < 2.0 / (y * slope)
+    assert bend.max() == pytest.approx((y * slope) ** 2 / 4, rel=0.35)
 
 
 def test_light_weights_keep_their_digits() -> None:

@@ -38,12 +38,13 @@ def emit_centres(writer: KernelWriter, loop: Loop, tag: str) -> None:
         for slope, rest, side, loss in edge_tilts(average.body, loop.variable)
     }
     beside = {
-        (slope, sp.factor_terms(rest), tuple(spread), side, loss): None
+        (slope, sp.factor_terms(rest), tuple(spread), side, loss, power): None
         for average in loop.averages
-        for slope, rest, spread, side, loss in crossings(average.body, loop.variable)
+        for slope, rest, spread, side, loss, power in crossings(average.body, loop.variable)
     }
     peaked = [loop.powers] if loop.powers else _losses_in_front(loop)
-    most = 3 + 2 * len(peaked) + len(kinks) + len(tilts) + len(beside)
+    modes = [Modes(tag, powers, loop.variable, _text(variance), scope, writer.evaluate, log_tilt) for powers in peaked]
+    most = 3 + sum(found.most for found in modes) + len(kinks) + len(tilts) + len(beside)
     for line in (
         f"centres_{tag} = np.zeros({most})",
         f"widths_{tag} = np.full({most}, sd_{tag})",
@@ -52,8 +53,8 @@ def emit_centres(writer: KernelWriter, loop: Loop, tag: str) -> None:
         f"high_{tag} = 0.0",
     ):
         scope.add(line)
-    for powers in peaked:
-        Modes(tag, powers, loop.variable, _text(variance), scope, writer.evaluate, log_tilt).write_centres()
+    for found in modes:
+        found.write_centres()
     if not loop.powers:
         for slope, rest, side, loss in sorted(tilts, key=str):
             _emit_tilt(writer, tag, (slope, rest), side, loss, variance)
@@ -61,8 +62,8 @@ def emit_centres(writer: KernelWriter, loop: Loop, tag: str) -> None:
     scope.add(f"high_{tag} += reach * sd_{tag}")
     for slope, rest, spread in sorted(kinks, key=str):
         _emit_kink(writer, tag, slope, rest, sp.Add(*spread))
-    for slope, rest, spread, side, loss in sorted(beside, key=str):
-        _emit_kink(writer, tag, slope, rest, sp.Add(*spread), (side, loss))
+    for slope, rest, spread, side, loss, power in sorted(beside, key=str):
+        _emit_kink(writer, tag, slope, rest, sp.Add(*spread), (side, loss, power))
     for line in (
         f"node_{tag} = low_{tag}",
         f"mesh_{tag} = 4.0 * quarter_step",
@@ -122,12 +123,13 @@ def _emit_kink(
     slope: sp.Expr,
     rest: sp.Expr,
     spread: sp.Expr,
-    beside: tuple[int, sp.Expr] | None = None,
+    beside: tuple[int, sp.Expr, sp.Expr] | None = None,
 ) -> None:
     r"""A kink as a centre of its own, if it is in the range and narrower than the bulk.
 
     ``beside`` an edge, the kink is where the tail has fallen to what it costs to violate the constraint: the argument is
-    then :math:`x` with :math:`\ln H(x)` about minus that cost, and the tail there is steeper by :math:`1 + x`.
+    then :math:`x` with :math:`\ln H(x)` about minus that cost, and the tail there is steeper by :math:`1 + x`.  Under an
+    average of the ``p``-th power all replicas of a cluster pay or move together (:func:`saddle.kernels.edges.balance`).
     """
     scope = writer.scopes[-1]
     b, a = writer.define(slope, "b"), writer.define(rest, "a")
@@ -138,6 +140,10 @@ def _emit_kink(
         scope.add(f"far_{tag} = math.log(1.0 + 2.5066282746310002 * math.sqrt(2.0 * min({loss}, 1e6)))")
         scope.add(f"far_{tag} = math.sqrt(2.0 * max(min({loss}, 1e6) - far_{tag}, 0.0))")
         at, steep = f"{'' if side > 0 else '-'}far_{tag}", f"(1.0 + far_{tag})"
+        if beside[2] != 1 and spread != 0:
+            power, spread = _text(writer.define(beside[2], "p")), _text(writer.define(spread, "s"))
+            scope.add(f"far_{tag}, steep_{tag} = balance(min({loss}, 1e6), max({power} * {spread}, 0.0))")
+            smear, steep = "1.0", f"max(steep_{tag} * max(1.0, {power}), 1e-3)"
     for line in (
         f"if {_text(b)} != 0.0:",
         f"    root_{tag} = ({at} - {_text(a)}) / {_text(b)}",

@@ -22,7 +22,7 @@ import math
 
 import numpy as np
 
-from saddle.kernels.special import _compiled, log_h_mills_excess
+from saddle.kernels.special import _compiled, log_h_mills, log_h_mills_excess
 
 _LOG_SQRT_2PI = 0.9189385332046727
 
@@ -118,6 +118,27 @@ def two_edges(
     above_a = p1 * excess_mid_a - p0 * excess_low - (a * p2 if p2 > 0.0 else 0.0)
     above_b = p2 * excess_high - p1 * excess_mid_b - (b * p0 if p0 > 0.0 else 0.0)
     return log_s, edge_a, edge_b, above_a, above_b, p0, p1, p2
+
+
+@_compiled
+def balance(price: float, ratio: float) -> tuple[float, float]:
+    r"""Return the distance at which a cluster moves to fulfil a constraint or pays for it, and how much moving gains a step.
+
+    The ``p``-th power is averaged over a common field of the variance ``s`` in units of the noise; ``ratio`` is ``p s``.
+    At the distance ``D`` moving leaves :math:`x` of it to the noise, with the mean :math:`D - x = p s M(x)` of the common
+    field, and costs :math:`-\ln H(x) + p s M(x)^2/2` a replica, which grows with ``x`` up to the price where they balance.
+    """
+    low, high = -8.0, math.sqrt(2.0 * price) + 1.0
+    for _ in range(50):
+        x = 0.5 * (low + high)
+        log_tail, slope = log_h_mills(x)
+        if 0.5 * ratio * slope * slope - log_tail < price:
+            low = x
+        else:
+            high = x
+    x = 0.5 * (low + high)
+    slope = log_h_mills(x)[1]
+    return x + ratio * slope, slope
 
 
 @_compiled

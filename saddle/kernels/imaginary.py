@@ -22,6 +22,7 @@ import sympy as sp
 
 from replica.errors import UnsupportedAnsatz
 from replica.expr import H, TwoCosh
+from replica.parts.pieces import Pieces
 from saddle.kernels.python_text import text
 from saddle.kernels.tilts import log_tilt
 from saddle.kernels.window import NO_VARIANCE
@@ -38,13 +39,14 @@ _NARROWEST = 1e-3
 def emit_imaginary_window(writer: KernelWriter, loop: Loop, tag: str) -> bool:
     """Stationary point, width and range of a loop over a negative variance; returns that half of it is enough."""
     scope, z = writer.scopes[-1], loop.variable
-    if others := [tilt for tilt, _ in loop.powers if not isinstance(tilt, (H, TwoCosh))]:
+    if others := [tilt for tilt, _ in loop.powers if not isinstance(tilt, (H, TwoCosh, Pieces))]:
         raise UnsupportedAnsatz(f"Averages of powers of {others[0].func.__name__} are not continued to negative variances.")
     writer.imaginary.add(z)
     variance = text(writer.define(loop.variance, "v"))
     exponent, mode = sp.Add(*(power * log_tilt(tilt) for tilt, power in loop.powers)), sp.Symbol(f"mode_{tag}")
     # steepest where the tail of every H is a Gaussian: only there does the integrand decay more slowly than its weight
-    growth = sp.Add(*(power * sp.diff(tilt.args[0], z) ** 2 for tilt, power in loop.powers if isinstance(tilt, H)))
+    tails = ((tilt.args[0], power) for tilt, power in loop.powers if isinstance(tilt, (H, Pieces)))
+    growth = sp.Add(*(power * sp.diff(argument, z) ** 2 for argument, power in tails))
     grown = text(writer.define(growth, "g")) if growth != 0 else "0.0"
     block, (slope, bend) = writer.evaluate([sp.diff(exponent, z, order).subs(z, mode) for order in (1, 2)], mode, 2)
     for line in (

@@ -18,6 +18,7 @@ from replica.limits.maximum import ScaledAverage, along_characteristics
 from saddle.kernels.codegen import KernelWriter
 from saddle.kernels.conditioning import series_tables
 from saddle.kernels.kernel_source import special_source
+from saddle.kernels.loss_source import loss_source
 
 if TYPE_CHECKING:
     from replica.ansatz import Ansatz
@@ -54,10 +55,12 @@ def infinite_kernel_source(model: Model, ansatz: Ansatz) -> str:
         "weights": (limit.entropic, [*limit.readings.values()]),
         "energetic": (limit.energetic, nothing),
     }
-    functions = "".join(
-        KernelWriter(name, [*variables, *constraint], {}, _outputs(term, variables, constraint, readings)).source()
+    writers = [
+        KernelWriter(name, [*variables, *constraint], {}, _outputs(term, variables, constraint, readings))
         for name, (term, readings) in terms.items()
-    )
+    ]
+    losses = loss_source(output for writer in writers for output in writer.outputs)
+    functions = losses + "".join(writer.source() for writer in writers)
     return f"{header}{series_tables(functions)}{functions}"
 
 

@@ -27,6 +27,27 @@ _GRAIN = 0.5
 """Length over which a loss without kinks is taken to be smooth: the logistic loss has its singularities at distance pi."""
 
 
+INHERITED = tuple(sp.Symbol(f"noisy_{name}") for name in ("pace", "step", "reach", "marks", "table"))
+"""Parameters by which a function without averages is given the table of the one loss under noise that it evaluates."""
+
+
+def inherited(body: sp.Expr) -> tuple[sp.Symbol, ...]:
+    """Return the further parameters of a function that evaluates this body: a table, where it has a loss under noise."""
+    return INHERITED if body.has(*NOISY) else ()
+
+
+def table_arguments(writer: KernelWriter, body: sp.Expr) -> list[str]:
+    """Return the source of these parameters where such a function is called."""
+    places = {node.args[1:4] for node in body.atoms(*NOISY)}
+    if len(places) > 1:
+        raise UnsupportedAnsatz("A maximum over several losses under noise has no kernel.")
+    if not places:
+        return []
+    ((variance, beta, loss),) = places
+    table = _table(writer, sp.Tuple(writer.define(variance, "v"), writer.define(beta, "v"), loss))
+    return [f"pace_{table}", "quarter_step", "reach", f"marks_{table}", f"table_{table}"]
+
+
 def loss_source(exprs: Iterable[sp.Expr]) -> str:
     """Return the routines of all losses in these expressions, under names with the tag of the loss."""
     from saddle.kernels.kernel_source import source_of
@@ -84,10 +105,13 @@ def call_noisy(writer: KernelWriter, place: sp.Tuple, value: sp.Expr, used: set[
     if unknown := used - {(f.func, *f.args[4:]) for f in functions}:
         raise UnsupportedAnsatz(f"Derivatives of a loss under noise of the orders {unknown} have no kernel.")
     variance, beta, tag = writer.define(place[1], "v"), writer.define(place[2], "v"), tag_of(place[3])
-    table = _table(writer, sp.Tuple(variance, beta, place[3]))
+    if INHERITED[0].name in writer.parameters:
+        there = ", ".join(map(text, INHERITED))
+    else:
+        table = _table(writer, sp.Tuple(variance, beta, place[3]))
+        there = f"pace_{table}, quarter_step, reach, marks_{table}, table_{table}"
     names = {function: writer.fresh("noisy") for function in functions}
     scope = writer.scope_of(sp.Tuple(value, variance, beta))
-    there = f"pace_{table}, quarter_step, reach, marks_{table}, table_{table}"
     arguments = ", ".join(map(text, (value, variance, beta)))
     scope.add(f"{', '.join(map(text, names.values()))} = noisy_{tag}({arguments}, {there})")
     scope.symbols.update(names.values())

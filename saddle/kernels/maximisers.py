@@ -17,6 +17,7 @@ import sympy as sp
 from replica.expr import Average
 from replica.limits.maximum import AtMaximum, Maximum
 from replica.parts.levels import LevelFunction
+from saddle.kernels.loss_source import inherited, table_arguments
 from saddle.kernels.tilts import outermost
 from saddle.kernels.window import NO_VARIANCE
 
@@ -140,7 +141,7 @@ def _at_maximum(writer: KernelWriter, node: AtMaximum) -> sp.Expr:
         name = maximiser(writer, node, free)
         scope = writer.scope_of(sp.Tuple(*free, node.variance))
         known = sp.Tuple(writer.fresh("max"), writer.fresh("site"))
-        arguments = ", ".join(map(text, [*free, node.variance]))
+        arguments = ", ".join([*map(text, free), *table_arguments(writer, node.body), text(node.variance)])
         scope.add(f"{text(known[0])}, {text(known[1])} = {name}({arguments})")
         scope.known[key] = known
         scope.symbols |= set(known)
@@ -161,7 +162,7 @@ def maximiser(writer: KernelWriter, node: AtMaximum, free: list[sp.Symbol]) -> s
         writer.helpers.append(
             maximiser_source(
                 writer.maximisers[key],
-                free,
+                [*free, *inherited(node.body)],
                 tuple(map(float, values)),
                 lambda name, arguments, exprs: Writer(name, [a.name for a in arguments], {}, exprs).function(),
                 (node.body, slope, sp.diff(slope, z)),

@@ -24,6 +24,8 @@ from replica.errors import UnsupportedAnsatz
 from replica.expr import SPECIAL, Average, arguments, slope_and_rest
 from replica.limits.maximum import AtMaximum, JumpSum, Maximum, half_line, is_concave
 from replica.parts.levels import LevelFunction
+from replica.parts.noisy_losses import NOISY, loss_of
+from saddle.kernels.loss_source import inherited, table_arguments
 from saddle.kernels.python_text import text
 from saddle.kernels.window import NO_VARIANCE
 
@@ -323,10 +325,11 @@ def _prepared(writer: KernelWriter, problem: Problem, z: sp.Symbol, variance: sp
     known = problem in writer.maximisers
     name = maximiser(writer, node, free)
     if not known:
-        writer.helpers.append(_helpers(writer, name, node, z, free))
+        writer.helpers.append(_helpers(writer, name, node, z, [*free, *inherited(node.body)]))
     scope = writer.scopes[-1]
     values = [text(writer.define(e, "v")) for e in (node.variance, variance)]
-    return scope, name, ", ".join([*("0.0" if s == z else text(s) for s in free), *values])
+    known_fields = ["0.0" if s == z else text(s) for s in free]
+    return scope, name, ", ".join([*known_fields, *table_arguments(writer, node.body), *values])
 
 
 def _helpers(writer: KernelWriter, name: str, node: AtMaximum, z: sp.Symbol, free: list[sp.Symbol]) -> str:
@@ -369,6 +372,8 @@ def _features(body: sp.Expr, x: sp.Symbol, z: sp.Symbol) -> list[sp.Expr]:
 
 
 def _bends(node: sp.Expr) -> list[sp.Expr]:
+    if isinstance(node, NOISY):
+        return [place for place, _ in loss_of(node.args[3]).kinks] or [sp.Integer(0)]
     if not isinstance(node, LevelFunction):
         return [sp.Integer(0)]
     levels = sorted(node.args[2], key=lambda level: level[0])

@@ -7,6 +7,7 @@ Newton's method before the loop: it centres the range, and its value is the scal
 * A *log-concave* factor (``H``, an exponential) has one maximum.  :math:`H^p` leaves 1 at :math:`x = -\sqrt{2 \ln(1+p)}`, an
   edge of width :math:`1/(1 + |x|)`; beyond it the exponent is a parabola of curvature up to :math:`1/v + p b^2`.  The
   narrowest of the two is resolved where the mass is: at the maximum, or at the edge if the maximum lies on its flat side.
+* A piecewise constant factor is flat on both sides: beside the maximum near 0 there may be one where its edge is met.
 * Another factor (``2 cosh``) may have two maxima, one on each side; each is approached from its own side, where the
   slope of the exponent's second part is as large as it gets.  Where both carry mass the nodes are centred between them,
   and the step is fine enough for either.
@@ -21,6 +22,7 @@ from typing import Protocol
 import sympy as sp
 
 from replica.expr import Average, H, slope_and_rest
+from replica.parts.pieces import Pieces
 
 Powers = tuple[tuple[sp.Expr, sp.Expr], ...]
 """Tilts with their powers."""
@@ -135,13 +137,14 @@ class Modes:
             self.add(line)
 
     def write_centres(self) -> None:
-        """Find the maxima; set ``shift`` and make both centres of their own, with the range from the one to the other."""
+        """Find the maxima; set ``shift`` and make each a centre of its own, with the range from the first to the last."""
         tag = self.tag
-        ends = [self._end(side) for side in ("l", "r")]
-        left, right = (self._peak(side, end) for side, end in zip(("l", "r"), ends, strict=True))
-        self.add(f"shift_{tag} = max({left.height}, {right.height})")
-        other = f" and abs({right.position} - {left.position}) > {_SAME} * sd_{tag}"
-        for peak, apart in ((left, ""), (right, other)):
+        starts = ["0.0"] if self._flat else [self._end(side) for side in ("l", "r")]
+        starts += [self._value(f"edge{i}", root) for i, root in enumerate(self._edges)]
+        peaks = [self._peak(str(i), start) for i, start in enumerate(starts)]
+        self.add(f"shift_{tag} = max({', '.join(peak.height for peak in peaks)})")
+        for i, peak in enumerate(peaks):
+            apart = "".join(f" and abs({peak.position} - {p.position}) > {_SAME} * sd_{tag}" for p in peaks[:i])
             for line in (
                 f"if sd_{tag} > 0.0 and {peak.height} > shift_{tag} - {_NEGLIGIBLE}{apart}:",
                 f"    low_{tag} = min(low_{tag}, {peak.position})",
@@ -151,6 +154,22 @@ class Modes:
                 f"    count_{tag} += 1",
             ):
                 self.add(line)
+
+    @property
+    def most(self) -> int:
+        """How many centres :meth:`write_centres` makes at most."""
+        return (1 if self._flat else 2) + len(self._edges)
+
+    @property
+    def _flat(self) -> bool:
+        """Whether the exponent is constant far off on both sides: where that begins says nothing of where it is largest."""
+        return all(isinstance(tilt, Pieces) for tilt, _ in self.powers)
+
+    @property
+    def _edges(self) -> list[sp.Expr]:
+        """Where a constraint that is worth violating is met: one maximum is here, beside that of those who violate it."""
+        parts = [slope_and_rest(edge, self.z) for tilt, _ in self.powers if isinstance(tilt, Pieces) for edge in tilt.edges]
+        return [-rest / slope for slope, rest in parts if slope != 0]
 
     def kink(self, slope: str, rest: str, power: str) -> list[str]:
         """Lines that move the centre to the edge of a power of ``H`` and narrow the nodes to what is sharp there."""
@@ -188,6 +207,13 @@ class Modes:
         self.lines.extend(lines)
         self.add(f"{name} = {self.variance} * {slope}")
         return name
+
+    def _value(self, name: str, expr: sp.Expr) -> str:
+        """The name of a number that is known before the loop."""
+        lines, (value,) = self.evaluate([expr], self.z, 0)
+        self.lines.extend(lines)
+        self.add(f"{name}_{self.tag} = {value}")
+        return f"{name}_{self.tag}"
 
     def _peak(self, side: str, start: str) -> Peak:
         """Newton's method from a start; where the exponent is convex, the step of the fixed-point map."""

@@ -34,9 +34,14 @@ def call_pieces(writer: KernelWriter, parameters: sp.Tuple, edges: Sequence[sp.E
         *(EdgeExcess(*parameters, j) for j in range(1, k + 1)),
         *(Share(*parameters, j) for j in range(k + 1)),
     ]
+    routine = _ROUTINES[k]
+    if sp.Tuple(*parameters[:k]).free_symbols & writer.imaginary:
+        if k > 1:
+            raise UnsupportedAnsatz("Averages over a factor with two edges are not continued to negative variances.")
+        routine = f"complex_{routine}"
     names = {function: writer.fresh("piece") for function in functions}
     scope = writer.scope_of(sp.Tuple(*values))
-    scope.add(f"{', '.join(map(text, names.values()))} = {_ROUTINES[k]}({', '.join(map(text, values))})")
+    scope.add(f"{', '.join(map(text, names.values()))} = {routine}({', '.join(map(text, values))})")
     scope.symbols.update(names.values())
     scope.special[parameters] = dict(names)
     return dict(names)

@@ -73,6 +73,19 @@ def complex_log_h_mills_excess(x: complex) -> tuple[complex, complex, complex]:
 
 
 @_compiled
+def complex_one_edge(x: complex, l0: float, l1: float) -> tuple[complex, complex, complex, complex, complex]:
+    r"""Return what :func:`saddle.kernels.edges.one_edge` returns, for :math:`S = e^{l_0} [1 - H(x)] + e^{l_1} H(x)`."""
+    tail, mills, _ = complex_log_h_mills_excess(x)
+    if l1 + tail.real >= l0:
+        log_s = l1 + tail + cmath.log(1.0 + math.exp(l0 - l1) * (cmath.exp(-tail) - 1.0))
+    else:
+        log_s = l0 + cmath.log(1.0 + math.expm1(l1 - l0) * cmath.exp(tail))
+    share = cmath.exp(l1 + tail - log_s)
+    edge = -math.expm1(l0 - l1) * share * mills
+    return log_s, edge, edge - x, 1.0 - share, share
+
+
+@_compiled
 def complex_mills_and_excess(x: complex) -> tuple[complex, complex]:
     r"""Return :math:`(M(x),\, M(x) - x)`."""
     found = complex_log_h_mills_excess(x)

@@ -11,6 +11,7 @@ from saddle.points.clusters import observable_names
 from saddle.points.infinite_replicas import InfinitePoint, InfiniteProblem, solve_infinite
 from saddle.points.results import Number, SaddlePoint, Status
 from saddle.points.setting import Setting
+from saddle.points.thermal import temperature
 
 
 def is_infinite(setting: Setting, values: Mapping[str, float]) -> bool:
@@ -28,9 +29,10 @@ def infinite_point(
     r"""Return the saddle for infinitely many replicas.
 
     The free entropy of all of them has no value; ``local_entropy`` is its limit per replica, which ``error`` is about, and
-    ``complexity`` the next order.
-    ``slope`` is the derivative of the local entropy in the distance.  Overlaps and conjugates between clusters have those
-    inside as limits; ``C`` and ``B`` say how fast, :math:`q_0 = q_1 - C/y` and :math:`\hat q_1 = \hat q_0 + B/y`.
+    ``complexity`` the next order.  At finite temperature the limit is a free entropy, and ``local_entropy`` has the heat of
+    a replica besides.  ``slope`` is the derivative of the limit in the distance.  Overlaps and conjugates between clusters
+    have those inside as limits; ``C`` and ``B`` say how fast, :math:`q_0 = q_1 - C/y` and
+    :math:`\hat q_1 = \hat q_0 + B/y`.
 
     Raises
     ------
@@ -45,6 +47,8 @@ def infinite_point(
     if problem.relations:  # the distance itself, in units of a squared weight
         imposed, rate = -imposed, -rate
     found = solve_infinite(problem, imposed, tolerance, known)
+    hot = temperature(setting)
+    found = _with_heat(found, hot, values[hot]) if hot and found.status.has_value else found
     negative = found.status.has_value and setting.model.weights.counts and found.local_entropy < -found.local_entropy_error
     status = Status.NEGATIVE_ENTROPY if negative else found.status
     return SaddlePoint(
@@ -67,7 +71,22 @@ def infinite_point(
 def _observables(setting: Setting, found: InfinitePoint, rate: float) -> dict[str, Number]:
     inside, outside = (found.local_entropy, found.local_entropy_error), (found.complexity, found.complexity_error)
     numbers = zip(observable_names(setting), (*inside, *outside, rate * found.slope), strict=True)
-    return {name: value if math.isfinite(value) else None for name, value in numbers}
+    known: dict[str, Number] = {name: value if math.isfinite(value) else None for name, value in numbers}
+    if hot := temperature(setting):
+        energy = -found.constraint_slopes[hot]  # that of one replica; the entropy of all of them has no value
+        return {"energy": energy if math.isfinite(energy) else None, "entropy": None, **known}
+    return known
+
+
+def _with_heat(found: InfinitePoint, hot: str, beta: float) -> InfinitePoint:
+    r"""The point with the entropy in a cluster, :math:`\phi + \beta e`; at zero temperature no pattern is violated."""
+    if math.isinf(beta):
+        return replace(found, constraint_slopes={**found.constraint_slopes, hot: 0.0})
+    return replace(
+        found,
+        local_entropy=found.local_entropy - beta * found.constraint_slopes[hot],
+        local_entropy_error=found.local_entropy_error + beta * found.constraint_errors[hot],
+    )
 
 
 def _order_parameters(problem: InfiniteProblem, found: InfinitePoint) -> dict[str, float]:

@@ -67,7 +67,7 @@ class InfinitePoint:
     ``values`` holds the unknowns, what is imposed, and the order parameters that follow from both by name;
     ``local_entropy`` is the leading order per replica, ``complexity`` the next order, each with its absolute error;
     ``slope`` and ``curvature`` are the first two derivatives of the local entropy in what is imposed along the branch,
-    ``constraint_slopes`` those in the constraint's parameters.
+    ``constraint_slopes`` those in the constraint's parameters, with their errors.
     """
 
     values: Mapping[str, float]
@@ -78,6 +78,7 @@ class InfinitePoint:
     slope: float
     curvature: float
     constraint_slopes: Mapping[str, float]
+    constraint_errors: Mapping[str, float]
     residual: float
     quadrature_error: float
     status: Status
@@ -115,6 +116,8 @@ class InfiniteProblem:
         self._rooms: dict[str, dict[str, float]] = meta["rooms"]
         self._upper = np.triu_indices(len(self.variables))
         self._size = 2 + len(self.variables) + len(self._upper[0]) + len(self.constraint) + len(self.readings)
+        last = self._size - len(self.readings)
+        self.of_constraint = slice(last - len(self.constraint), last)
         self._levels = dict.fromkeys(_TERMS, 0)
 
     def _term(self, name: str, values: Mapping[str, float], rule: Rule) -> Vector:
@@ -159,7 +162,7 @@ class InfiniteProblem:
         hessian = np.zeros((n, n))
         hessian[self._upper] = total[2 + n : size - k]
         hessian = hessian + np.triu(hessian, 1).T
-        gradient, constraint = total[2 : 2 + n], total[size - k : size]
+        gradient, constraint = total[2 : 2 + n], total[self.of_constraint]
         return Terms(float(total[0]), float(total[1]), gradient, hessian, constraint, total[size:], sizes)
 
     def newton(
@@ -384,8 +387,11 @@ def _finished(
     refined = problem.terms(values, refined=True)
     shift = _solved(here.hessian[:m, :m], -refined.gradient[:m])
     moved = {**values, **{k: values[k] + d for k, d in zip(problem.unknowns, shift.tolist(), strict=True)}}
-    # differences of one rule: the next order is not stationary in the unknowns
-    drift = abs(problem.terms(moved).next - here.next)
+    # differences of one rule: the next order and slopes are not stationary in the unknowns
+    there = problem.terms(moved)
+    drift = abs(there.next - here.next)
+    slopes = np.abs(refined.constraint - here.constraint) + np.abs(there.constraint - here.constraint)
+    slopes += _ROUNDING * refined.sizes[problem.of_constraint]
     quadrature = abs(refined.leading - here.leading)
     rounding, next_rounding = (_ROUNDING * size for size in refined.sizes[:2].tolist())
     residual = here.residual(m)
@@ -399,6 +405,7 @@ def _finished(
         slope=float(refined.gradient[m]),
         curvature=curvature,
         constraint_slopes=dict(zip(problem.constraint, refined.constraint.tolist(), strict=True)),
+        constraint_errors=dict(zip(problem.constraint, slopes.tolist(), strict=True)),
         residual=residual,
         quadrature_error=quadrature,
         status=Status.CONVERGED,
@@ -418,6 +425,7 @@ def _nothing(problem: InfiniteProblem, status: Status, message: str, log: list[I
         slope=nan,
         curvature=nan,
         constraint_slopes=dict.fromkeys(problem.constraint, nan),
+        constraint_errors=dict.fromkeys(problem.constraint, nan),
         residual=log[-1].residual if log else nan,
         quadrature_error=nan,
         status=status,
