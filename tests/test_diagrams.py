@@ -296,3 +296,21 @@ def test_bad_input_is_refused(arguments, sentence):
 def test_a_student_has_no_diagram_over_loads():
     with pytest.raises(InputError, match=r"goes over margins \(kappa\) or inverse temperatures \(beta\), not loads"):
         saddle.diagram("teacher-student", alpha=[0.5, 0.6])
+
+
+def test_thresholds_of_a_student_at_negative_margins_are_those_of_its_diagram(learning: saddle.Diagram) -> None:
+    """Around the teacher there are solutions, so that the transition is not where the student's entropy vanishes."""
+    (row,) = saddle.thresholds("teacher-student", kappa=-0.1, only=["alpha_first_order"])
+    assert row.value == learning["alpha_first_order"][2]
+    assert row.order_parameters["r"] == row.row()["overlap"] < 0.9
+    assert saddle.solve(("teacher-student", "rs"), alpha=row.value, kappa=-0.1).free_entropy > 1e-3
+    (absent,) = saddle.thresholds("teacher-student", kappa=-0.2, only=["alpha_first_order"])
+    assert str(absent.status) == "absent" and "one phase" in absent.message
+
+
+def test_next_to_margin_zero_the_transition_is_known_from_the_student() -> None:
+    """The entropy of the few solutions around the teacher is between 0 and what it is at a larger margin."""
+    (row,) = saddle.thresholds("teacher-student", kappa=-2e-5, only=["alpha_first_order"])
+    assert row.converged and row.error < 1e-8
+    ends = [saddle.solve(("teacher-student", "rs"), alpha=row.value + s * row.error, kappa=-2e-5) for s in (1.0, -1.0)]
+    assert -1e-11 < ends[0].free_entropy < 1e-9 < ends[1].free_entropy < 1e-8

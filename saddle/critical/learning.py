@@ -21,6 +21,7 @@ from replica.errors import InputError
 from replica.model import Model
 from replica.parts.losses import loss_function
 from saddle.critical.capacities import Line, zero_entropy_load
+from saddle.critical.teacher_lines import FIRST_ORDER, lines_at, next_to_zero, place_on
 from saddle.points.outcome import order_parameters
 from saddle.points.results import SaddlePoint, Status, Threshold
 from saddle.points.setting import Setting
@@ -226,6 +227,8 @@ def _first_order(line: Line) -> Threshold:
     if not _teacher_is_solution({"kappa": line.value}):
         why = "with a margin the teacher is no solution: there is no branch to cross; see capacity"
         return _absent(line, f"No transition: {why}.")
+    if line.value < 0.0:
+        return _exchange(line)
     found = zero_entropy_load(line.setting, line.value, line.tolerance, line.held)
     if not found.converged:
         return replace(found, name=line.name, observables={"overlap": None})
@@ -233,6 +236,31 @@ def _first_order(line: Line) -> Threshold:
     what = "free entropy" if line.held else "entropy"
     message = f"The {what} of the student vanishes and crosses that of the teacher."
     return replace(found, name=line.name, message=message, observables={"overlap": r})
+
+
+def _exchange(line: Line) -> Threshold:
+    """At a negative margin the teacher is surrounded by solutions: the saddles of both phases have the same entropy."""
+    lines = lines_at(line.setting, "kappa", line.value, line.tolerance)
+    if not lines:
+        return _absent(line, "No transition: at a margin this negative student and teacher are one phase.")
+    try:
+        place = place_on(lines.get(FIRST_ORDER), line.value)
+    except ArithmeticError as reason:
+        close = next_to_zero(line.setting, line.value, line.tolerance)
+        if close is None:
+            message = f"Not converged: {reason}."
+            return line.result(math.nan, math.nan, Status.NOT_CONVERGED, message, observables={"overlap": None})
+        place = close
+    return line.result(
+        place.value,
+        place.error,
+        Status.CONVERGED,
+        "The entropy of the student and that of the solutions around the teacher are the same.",
+        residual=place.point.residual,
+        quadrature_error=place.point.quadrature_error,
+        order_parameters=place.point.order_parameters,
+        observables={"overlap": place.point.order_parameters[line.setting.teacher_overlap]},
+    )
 
 
 def _spinodal(line: Line) -> Threshold:

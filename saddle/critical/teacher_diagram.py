@@ -16,7 +16,7 @@ from typing import Any
 
 from replica.errors import InputError
 from replica.model import Model
-from saddle.critical.boundaries import Boundary, Place
+from saddle.critical.boundaries import Place
 from saddle.critical.diagrams import Diagram, DiagramRow, diagram_row
 from saddle.critical.learning import check_teacher_without_energy
 from saddle.critical.teacher_lines import (
@@ -28,6 +28,8 @@ from saddle.critical.teacher_lines import (
     critical_mark,
     critical_point,
     lines_at,
+    next_to_zero,
+    place_on,
 )
 from saddle.points.results import SaddlePoint, Status
 from saddle.points.setting import Setting
@@ -99,11 +101,14 @@ def _row(setting: Setting, name: str, value: float, tolerance: float) -> Diagram
     failed, told = {}, []
     for line, boundary in found.items():
         try:
-            places[line] = _place(boundary, value)
+            places[line] = place_on(boundary, value)
         except ArithmeticError as reason:
             failed[line] = f"{line}: not converged, {reason}"
     if FIRST_ORDER in failed and (bracket := _between_spinodals(places)) is not None:
         places[FIRST_ORDER] = bracket
+        del failed[FIRST_ORDER]
+    if FIRST_ORDER in failed and name == "kappa" and (close := next_to_zero(setting, value, tolerance)) is not None:
+        places[FIRST_ORDER] = close
         del failed[FIRST_ORDER]
     if SPINODAL in places and _replicon(places[SPINODAL].point) < -_MARGINAL:
         told.append("The student's saddle breaks replica symmetry before it ends.")
@@ -115,23 +120,6 @@ def _row(setting: Setting, name: str, value: float, tolerance: float) -> Diagram
     status = Status.NOT_CONVERGED if failed else Status.CONVERGED
     message = "; ".join(failed.values()) + "." if failed else " ".join([_message(name, value, not found), *told])
     return diagram_row(setting, {name: value}, lines, status, message, tolerance=tolerance)
-
-
-def _place(boundary: Boundary | None, value: float) -> Place:
-    """A line at a margin or temperature.
-
-    Raises
-    ------
-    ArithmeticError
-        If it was not found there.
-    """
-    if boundary is None:
-        raise ArithmeticError("the line was not found in this range")
-    place = boundary.at(value)
-    if place is None:
-        values = sorted(node[0] for nodes in boundary.pieces for node in nodes)
-        raise ArithmeticError(f"followed from {values[0]:.6g} to {values[-1]:.6g}, beyond which it is lost in rounding")
-    return place
 
 
 def _between_spinodals(places: Mapping[str, Place]) -> Place | None:

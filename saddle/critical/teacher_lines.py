@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from replica.errors import InputError
-from saddle.critical.boundaries import Boundary
+from saddle.critical.boundaries import Boundary, Place
 from saddle.critical.capacities import zero_entropy_load
 from saddle.critical.transitions import transition_line
 from saddle.lines.event_lines import follow_event
@@ -41,6 +41,8 @@ _LAST = 5
 """The piece of negative margins that reaches 0."""
 _ANCHOR = 0.75
 """Where in a piece of negative margins its lines are found, as a share of its lower end."""
+_NEXT_TO_ZERO = -1e-4
+"""A margin next to which that of the transition at smaller ones is told from the student's saddle alone."""
 _WIDTH = 0.25
 """Length of a piece of positive margins."""
 
@@ -61,6 +63,44 @@ def lines_at(setting: Setting, name: str, value: float, tolerance: float) -> Lin
     if value <= far:
         return {} if critical is not None else dict.fromkeys((FIRST_ORDER, SPINODAL, SPINODAL_TEACHER))
     return _two_phases(setting, min(math.floor(math.log2(far / value)), _LAST), tolerance)
+
+
+def place_on(boundary: Boundary | None, value: float) -> Place:
+    """A line at a margin or temperature.
+
+    Raises
+    ------
+    ArithmeticError
+        If it was not found there.
+    """
+    if boundary is None:
+        raise ArithmeticError("the line was not found in this range")
+    place = boundary.at(value)
+    if place is None:
+        values = sorted(node[0] for nodes in boundary.pieces for node in nodes)
+        raise ArithmeticError(f"followed from {values[0]:.6g} to {values[-1]:.6g}, beyond which it is lost in rounding")
+    return place
+
+
+def next_to_zero(setting: Setting, margin: float, tolerance: float) -> Place | None:
+    """Return the transition at a margin so close to 0 that the teacher's own saddle is a matter of rounding.
+
+    It lies below the load at which the entropy of the student vanishes, by what the entropy of the solutions around the
+    teacher makes: less than at a larger negative margin.  None if that one is not known, or is this one.
+    """
+    if not _NEXT_TO_ZERO < margin < 0.0:
+        return None
+    limits = [zero_entropy_load(setting, kappa, tolerance) for kappa in (_NEXT_TO_ZERO, margin)]
+    try:
+        there = place_on(lines_at(setting, "kappa", _NEXT_TO_ZERO, tolerance).get(FIRST_ORDER), _NEXT_TO_ZERO)
+    except ArithmeticError:
+        return None
+    half = 0.5 * (limits[0].value - there.value)
+    values = setting.resolve({"alpha": limits[1].value - half, "kappa": margin}, tolerance)
+    point = solve_point(setting, values, limits[1].order_parameters, tolerance)
+    if not (limits[0].converged and limits[1].converged and point.converged and half > 0.0):
+        return None
+    return Place(values["alpha"], half + there.error + limits[0].error + limits[1].error, point)
 
 
 def check_transition(setting: Setting, name: str, tolerance: float) -> None:
