@@ -238,6 +238,7 @@ def test_complexities_are_drawn_over_the_parisi_parameter() -> None:
 def test_points_of_ansatze_with_different_parameters_have_a_picture() -> None:
     broken = dataclasses.replace(rs_point(0.1), ansatz="1rsb", parameters={"alpha": 0.5, "kappa": 0.1, "m": 0.5})
     assert Curve((broken, rs_point(0.0), rs_point(0.1))).plot().get_xlabel() == r"margin $\kappa$"
+    assert Curve((fp_point(0.1), rs_point(0.1))).plot().get_xlabel() == r"margin $\kappa$"
 
 
 def test_thresholds_of_different_names_stand_on_one_axis() -> None:

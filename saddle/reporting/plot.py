@@ -64,7 +64,7 @@ def draw(curve: Curve, ax: Axes | None = None) -> Axes:
         _landmarks(curve, ax)
     elif isinstance(first, Threshold):
         _thresholds(curve, first.name, ax)
-    elif "distance" in first.parameters:
+    elif "distance" in _common(curve):
         _profiles(curve, ax)
     else:
         _entropies(curve, ax)
@@ -94,7 +94,7 @@ def _quantity(curve: Curve, axis: str) -> tuple[str, str]:
         return "local_entropy", "local entropy per weight (nats)"
     if axis == "m" and "complexity" in found:
         return "complexity", r"complexity per weight $\Sigma$ (nats)"
-    if "distance" in curve.points[0].parameters:
+    if "distance" in _common(curve):
         return "free_entropy", rf"Franz-Parisi {free}entropy $\phi_{{\rm FP}}$ (nats)"
     return "free_entropy", rf"{free}entropy per weight $\phi$ (nats)"
 
