@@ -251,7 +251,15 @@ def linear_arguments(body: sp.Expr, z: sp.Symbol) -> list[tuple[sp.Expr, sp.Expr
     """
     found: dict[tuple[sp.Expr, sp.Expr], tuple[list[sp.Expr], bool, sp.Expr]] = {}
     _collect(body, z, [], sp.Integer(1), found)
-    return [(slope, rest, spread, tilting, power) for (slope, rest), (spread, tilting, power) in found.items()]
+    listed = [(slope, rest, spread, tilting, power) for (slope, rest), (spread, tilting, power) in found.items()]
+    return [*listed, *_balances(listed)]
+
+
+def _balances(found: list[tuple[sp.Expr, sp.Expr, list[sp.Expr], bool, sp.Expr]]) -> list[tuple]:
+    """Where two averages of a power are equal: their sum has zeros beside it, which inner variables do not smear."""
+    pairs = itertools.combinations([entry for entry in found if entry[4] != 1], 2)
+    equal = [(a, b) for a, b in pairs if (a[0], a[2:]) == (b[0], b[2:])]
+    return [(a[0], sp.expand((a[1] + b[1]) / 2), [], *a[3:]) for a, b in equal]
 
 
 def _collect(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from unittest import mock
 
+import numpy as np
 import pytest
 import sympy as sp
 
@@ -14,7 +15,9 @@ import saddle
 from replica.model import TreeCommittee
 from replica.parts import hermite
 from replica.parts.correlations import Kernel
+from saddle.kernels.quadrature import Rule
 from saddle.points.results import OWN_ERRORS
+from saddle.points.setting import Setting
 
 
 @lru_cache(maxsize=4)
@@ -69,3 +72,18 @@ def test_rows_of_clusters_carry_an_error_of_each_entropy() -> None:
         assert 0.0 < point["complexity_error"] < 5.0 * point.parameters["m"] * point.error
     infinite = saddle.solve(("spherical-perceptron", "local-entropy"), alpha=1.0, y="inf", overlap=0.9)
     assert infinite.error == infinite["local_entropy_error"] and 0.0 < infinite["complexity_error"] < 1e-12
+
+
+@pytest.mark.usefixtures("plain_python")
+def test_what_pinches_the_average_over_clusters_of_a_teacher_is_resolved() -> None:
+    """Where both signs of the reference weigh the same, the field of the teacher cancelled, and not in the middle."""
+    setting = Setting.of(("teacher-student", "local-entropy-reference"))
+    known = {"q0": 0.179, "q1": 0.192, "S": 0.671, "r_w": 0.324}
+    arguments = np.array([*(known[name] for name in setting.kernel.META["active"]), 50.0])
+
+    def run(rule: Rule) -> np.ndarray:
+        out = np.empty(5)
+        setting.kernel.weights(arguments, *rule.nodes(), out)
+        return out
+
+    assert run(setting.rule) == pytest.approx(run(Rule(0.05, 12.0)), rel=1e-12)

@@ -351,7 +351,9 @@ class KernelWriter:
         for average in loop.averages:
             tilts = set()
             for slope, rest, spread, tilting, power in linear_arguments(average.body, loop.variable):
-                key = (slope, sp.factor_terms(rest), tuple(spread), power)
+                # all roots of an even integrand are put into the middle
+                place = sp.Integer(0) if even and power != 1 else sp.factor_terms(rest)
+                key = (slope, place, tuple(spread), power)
                 kinks[key] = kinks.get(key, False) or tilting
                 tilts |= {key[:2]} if tilting else set()
             common = tilts if common is None else common & tilts

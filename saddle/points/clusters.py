@@ -55,12 +55,16 @@ def entropies(problem: Problem, state: State, rule: Rule) -> Entropies:
 
 
 def _entropies(problem: Problem, state: State, rule: Rule) -> tuple[Entropies, Entropies]:
-    """The entropies at a state, and the sums of the sizes of their terms."""
+    """The entropies at a state, and the sums of the sizes of their terms.
+
+    An average of a small power is close to 1: its logarithm is rounded like that, however small it is itself.
+    """
     name = problem.meta["multiplicities"][0]
     (internal, size), copies = problem.internal(state, rule)[name], problem.copies(state)[name]
     total, count = copies * state.free_entropy, problem.parameters[name]
     found = Entropies(state.free_entropy, internal, total - count * internal)
-    return found, Entropies(state.scale, size, copies * state.scale + count * size)
+    averages = 1.0 + problem.alpha
+    return found, Entropies(state.scale + averages / copies, size, copies * state.scale + averages + count * size)
 
 
 def cluster_point(
