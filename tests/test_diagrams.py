@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +15,11 @@ import replica
 import saddle
 from replica.errors import InputError
 from saddle.cli import main
+from saddle.critical.diagrams import diagram_row
+from saddle.points.setting import Setting
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Z, STEP = np.linspace(-12.0, 12.0, 6001, retstep=True)
 GAUSS = np.exp(-Z * Z / 2) / math.sqrt(2 * math.pi) * STEP
@@ -314,3 +320,38 @@ def test_next_to_margin_zero_the_transition_is_known_from_the_student() -> None:
     assert row.converged and row.error < 1e-8
     ends = [saddle.solve(("teacher-student", "rs"), alpha=row.value + s * row.error, kappa=-2e-5) for s in (1.0, -1.0)]
     assert -1e-11 < ends[0].free_entropy < 1e-9 < ends[1].free_entropy < 1e-8
+
+
+def test_a_picture_grows_towards_harder_margins_and_names_nothing_unknown():
+    pytest.importorskip("matplotlib")
+    setting = Setting.of(("symmetric-binary-perceptron", "rs"))
+
+    def drawn(status: str, *largest: float) -> Axes:
+        rows = []
+        for alpha, most in zip((1.0, 1.4), largest, strict=True):
+            known = {"kappa_max": most, "kappa_gap": 0.95, "kappa_mono": 0.92}
+            lines = {k: v for name, value in known.items() for k, v in ((name, value), (f"{name}_error", 1e-12))}
+            place, good = {"alpha": alpha, "kappa": 1.0}, saddle.Status.CONVERGED
+            rows.append(diagram_row(setting, place, lines, good, "", tolerance=1e-12))
+        ends = [{"name": "alpha_c", "alpha": 1.8, "reference_kappa": 1.0, "status": "converged"}]
+        for name in ("alpha_LE", "alpha_gap"):
+            ends.append({"name": name, "alpha": 1.5, "reference_kappa": 0.9, "status": status})
+        return saddle.Diagram(tuple(rows), tuple(ends)).plot()
+
+    axes = drawn("converged", 0.6, 0.85)
+    bottom, top = axes.get_ylim()
+    assert bottom == 1.0 and top < 0.6
+    assert {"flat", "no solutions"} <= {text.get_text() for text in axes.texts}
+    assert {text.get_text() for text in drawn("absent", 0.6, 0.85).texts} == {"solutions", "no solutions"}
+
+
+def test_lines_that_exist_at_no_load_say_why():
+    (row,) = saddle.diagram("spherical-perceptron", 2.0, -1.0).points
+    assert "kappa_gap and kappa_mono absent: the overlap of spherical weights" in row.message
+    (row,) = saddle.diagram("spherical-perceptron", kappa=-4.0).points
+    assert np.isnan(row.lines["alpha_AT"]) and "stable up to the capacity" in row.message
+
+
+def test_a_window_has_a_positive_margin():
+    with pytest.raises(InputError, match=r"kappa = -1 must be positive for symmetric-binary-perceptron"):
+        saddle.capacity("symmetric-binary-perceptron", -1.0)

@@ -185,6 +185,8 @@ def _threshold(
         raise InputError(f"{fixed} = {value!r} must be a finite number.")
     if fixed == "alpha" and value <= 0.0:
         raise InputError(f"alpha = {value:g} must be positive.")
+    if fixed in setting.positive_parameters and value <= 0.0:
+        raise InputError(f"{fixed} = {value:g} must be positive for {setting.model.name}.")
     refuse_temperature(setting.model, name.replace("_", "-"))
     line = Line(name, fixed, sought, setting, value, tolerance)
     if setting.model.teacher and (answer := _teachers_answer(line)) is not None:

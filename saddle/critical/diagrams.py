@@ -11,7 +11,7 @@ process.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -287,8 +287,7 @@ def _row(setting: Setting, load: float, kappa: float, drawn: dict[str, Line], to
         lines[f"{name}_error"] = found.error if found else math.nan
         if isinstance(touch, str):
             failed.append(f"{name} {touch}")
-    missing = [name for name, touch in at.items() if touch is None]
-    absent = f"{' and '.join(missing)} absent: the end of the line is at a smaller load." if missing else ""
+    absent = " ".join(_absent([name for name, touch in at.items() if touch is None], drawn))
     return diagram_row(
         setting,
         {"alpha": load, "kappa": kappa},
@@ -299,6 +298,16 @@ def _row(setting: Setting, load: float, kappa: float, drawn: dict[str, Line], to
         residual=largest.residual,
         quadrature_error=largest.quadrature_error,
     )
+
+
+def _absent(missing: list[str], drawn: dict[str, Line]) -> Iterator[str]:
+    """Why lines do not exist at a load: nowhere, or not beyond their ends."""
+    ended = [name for name in missing if drawn[name].end.status is not Status.ABSENT]
+    if ended:
+        yield f"{' and '.join(ended)} absent: the end of the line is at a smaller load."
+    for reason in dict.fromkeys(drawn[name].end.message for name in missing if name not in ended):
+        names = [name for name in missing if name not in ended and drawn[name].end.message == reason]
+        yield f"{' and '.join(names)} {reason[0].lower()}{reason[1:]}"
 
 
 def diagram_row(

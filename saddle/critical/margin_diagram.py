@@ -174,4 +174,6 @@ def _instability_at(setting: Setting, kappa: float, limit: float, tolerance: flo
         return (linear.alpha, linear.error) if linear.alpha < limit else None
     boundary = _instability(setting, math.floor(kappa / _PIECE), tolerance)
     place: Place | None = None if boundary is None else boundary.at(kappa)
-    return None if place is None else (place.value, place.error)
+    if place is None or place.value > limit + place.error:  # at very negative margins stable solutions are the last ones
+        return None
+    return place.value, place.error

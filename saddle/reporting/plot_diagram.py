@@ -22,8 +22,11 @@ _VISIBLE = 2e-3
 """Error relative to the height of the picture from which a band can be seen."""
 _NEAR_THE_EDGE, _MARGIN = 0.85, 0.16
 """Shares of the width: from where on names end at their points (and stand higher), and how far those of regions stay off."""
-_ROOM, _BELOW = 0.06, 0.2
-"""Shares of the height: what a region needs to hold its name, and what has to be below it for a name to stand there."""
+_ROOM, _BELOW, _LONG = 0.06, 0.2, 20
+"""Shares of the height: what a region needs to hold its name (twice that for one of more letters than the last number), and
+what has to be below it for a name to stand there."""
+_LEAST = 0.05
+"""Height of a picture in which no margin has solutions."""
 _LEADER = {"arrowstyle": "-", "linewidth": 0.5, "color": "0.4"}
 
 
@@ -42,11 +45,12 @@ def draw_diagram(diagram: Diagram, ax: Axes | None = None) -> Axes:
     ends = {str(entry["name"]): entry for entry in diagram.curves if entry["status"] == "converged"}
     marks = {name: (float(end["alpha"]), float(end["reference_kappa"])) for name, end in ends.items()}  # type: ignore[arg-type]
     alpha, lines, errors = _to_the_ends(diagram, marks)
-    kappa, top = float(diagram["kappa"][0]), 1.05 * float(np.nanmax(lines["kappa_max"]))
-    _regions(ax, alpha, kappa, top, lines)
+    kappa = float(diagram["kappa"][0])
+    top = _top(diagram, kappa, lines["kappa_max"], marks)
+    _regions(ax, alpha, kappa, top, lines, any(mark in ends for mark in _LINE_OF))
     for name, line in lines.items():
         ax.plot(alpha, line, color=_COLOURS[name], label=f"${_SYMBOLS[name]}$")
-        if np.nanmax(np.nan_to_num(errors[name])) > _VISIBLE * (top - kappa):
+        if np.nanmax(np.nan_to_num(errors[name])) > _VISIBLE * abs(top - kappa):
             low, high = line - errors[name], line + errors[name]
             ax.fill_between(alpha, low, high, color=_COLOURS[name], alpha=0.3, linewidth=0)
     _mark(ax, alpha, marks)
@@ -63,7 +67,15 @@ def _capacities(diagram: Diagram, loads: tuple[float, float], margins: tuple[flo
     """Published capacities in the picture, loads and margins: at each the margin is the largest one."""
     rows = (row for row in points_of(diagram[0].model, diagram[0].options) if row["quantity"].startswith("capacity"))
     found = [(middle(row), float(row["kappa"])) for row in rows]
-    return [(x, y) for x, y in found if loads[0] <= x <= loads[1] and margins[0] <= y <= margins[1]]
+    return [(x, y) for x, y in found if loads[0] <= x <= loads[1] and min(margins) <= y <= max(margins)]
+
+
+def _top(diagram: Diagram, kappa: float, largest: np.ndarray, marks: dict[str, tuple[float, float]]) -> float:
+    """The margin at the upper end: above those that exist, or below them where a smaller margin asks for more."""
+    capacity = marks["alpha_c"][0] if "alpha_c" in marks else np.inf
+    excess = np.where(diagram["alpha"] < capacity, 1.0, -1.0) * (diagram["kappa_max"] - kappa)
+    sign = float(np.sign(np.nansum(excess))) or 1.0
+    return kappa + 1.05 * sign * max(float(np.nanmax(sign * (largest - kappa))), _LEAST * max(1.0, abs(kappa)))
 
 
 def _mark(ax: Axes, alpha: np.ndarray, marks: dict[str, tuple[float, float]]) -> None:
@@ -111,29 +123,36 @@ def _to_the_ends(diagram: Diagram, marks: dict[str, tuple[float, float]]) -> tup
     return alpha, lines, errors
 
 
-def _regions(ax: Axes, alpha: np.ndarray, kappa: float, top: float, lines: dict[str, np.ndarray]) -> None:
-    """Areas between the lines with their names; where a line is missing, the region above it is too."""
+def _regions(ax: Axes, alpha: np.ndarray, kappa: float, top: float, lines: Lines, divided: bool) -> None:
+    """Areas between the lines with their names; where a line is missing, the region above it is too.
+
+    ``divided`` is whether the lines exist at some load: where they do not, nothing is known of the margins with solutions.
+    """
     largest = lines["kappa_max"]
     mono = np.where(np.isfinite(lines["kappa_mono"]), lines["kappa_mono"], largest)
     gap = np.where(np.isfinite(lines["kappa_gap"]), lines["kappa_gap"], largest)
-    floor, width = np.full_like(alpha, kappa), float(alpha[-1] - alpha[0])
+    floor, width, up = np.full_like(alpha, kappa), float(alpha[-1] - alpha[0]), float(np.sign(top - kappa))
     areas = {
         "no solutions": (largest, np.full_like(alpha, top), "0.92"),
         "flat": (mono, largest, "#d5e8f7"),
         "connected, not monotonic": (gap, mono, "#fde6c8"),
         "gapped": (floor, gap, "#f7d4d0"),
     }
+    if not divided:
+        areas = {"no solutions": areas["no solutions"], "solutions": (floor, largest, "#d5e8f7")}
     for label, (low, high, colour) in areas.items():
-        ax.fill_between(alpha, low, high, where=high >= low, color=colour, linewidth=0, interpolate=False)
-        height = np.clip(high, kappa, top) - np.clip(low, kappa, top)
+        ax.fill_between(alpha, low, high, where=up * (high - low) >= 0.0, color=colour, linewidth=0, interpolate=False)
+        ends = min(kappa, top), max(kappa, top)
+        low, high = np.clip(low, ends[0], ends[1]), np.clip(high, ends[0], ends[1])
+        height = up * (high - low) / abs(top - kappa)
         tallest = int(np.nanargmax(height))
-        if height[tallest] > _ROOM * (top - kappa):
+        if height[tallest] > (_ROOM if len(label) < _LONG else 2.0 * _ROOM):
             at = float(alpha[tallest])
             at = min(max(at, alpha[0] + _MARGIN * width), alpha[-1] - _MARGIN * width)
             middle = float(np.interp(at, alpha, low + high)) / 2
             ax.text(at, middle, label, ha="center", va="center", fontsize="small")
-        elif height[tallest] > _VISIBLE * (top - kappa):
+        elif height[tallest] > _VISIBLE:
             place = (float(alpha[tallest]), float(low[tallest] + high[tallest]) / 2)
-            below = low[tallest] - kappa > _BELOW * (top - kappa)
+            below = abs(low[tallest] - kappa) > _BELOW * abs(top - kappa)
             offset, ha = ((0, -40), "center") if below else ((-60, 5), "right")
             ax.annotate(label, place, offset, textcoords="offset points", ha=ha, fontsize="small", arrowprops=_LEADER)
