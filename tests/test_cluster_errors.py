@@ -87,3 +87,13 @@ def test_what_pinches_the_average_over_clusters_of_a_teacher_is_resolved() -> No
         return out
 
     assert run(setting.rule) == pytest.approx(run(Rule(0.05, 12.0)), rel=1e-12)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("y", "distance", "exact"), [(100, 0.2, -85.622162385162296805), (300, 0.1, -291.62769011416868039)]
+)
+def test_the_error_of_many_replicas_on_the_sphere_has_the_rounding_of_overlaps(y, distance, exact):
+    """Exact: theory.md section 6 in 32 digits; the slopes of the two parts cancel, what rounds them does not."""
+    point = saddle.solve(("spherical-perceptron", "local-entropy"), alpha=1.0, kappa=0.0, y=y, distance=distance)
+    assert abs(point.free_entropy - exact) <= point.error <= 1e-10

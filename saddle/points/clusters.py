@@ -119,18 +119,31 @@ def _errors(
 ) -> tuple[float, Entropies]:
     """The quadrature error of the free entropy, and the errors of all entropies.
 
-    These are their changes from the plain to the refined rule, the rounding of their terms, and what covariances that are
-    series leave out.
+    These are their changes from the plain to the refined rule, the rounding of their terms and of the overlaps in them, and
+    what covariances that are series leave out.
     """
+    name = problem.meta["multiplicities"][0]
+    copies, rounded = problem.copies(state)[name], _rounded_overlaps(problem, state)
+    inside = 2.0 * copies * rounded / problem.parameters[name]  # it grows like the square of the multiplicity
     slowly = _SLOWLY if setting.variant == "continued" else 1.0
     left_out = errors_of_clusters(problem, state, setting.rule)
     imposed = _EPS * sum(abs(problem.slope(state, name)) for name in problem.imposed)
     quadrature = slowly * change.free_entropy
     return quadrature, Entropies(
-        quadrature + _ROUNDING * sizes.free_entropy + imposed + left_out[0],
-        slowly * change.internal + _ROUNDING * sizes.internal + imposed + left_out[1],
-        slowly * change.complexity + _ROUNDING * sizes.complexity + imposed + left_out[2],
+        quadrature + _ROUNDING * sizes.free_entropy + imposed + left_out[0] + rounded,
+        slowly * change.internal + _ROUNDING * sizes.internal + imposed + left_out[1] + inside,
+        slowly * change.complexity + _ROUNDING * sizes.complexity + imposed + left_out[2] + 3.0 * copies * rounded,
     )
+
+
+def _rounded_overlaps(problem: Problem, state: State) -> float:
+    """What rounding an overlap does to the free entropy.
+
+    This is stationary in it, but as the difference of an entropic and an energetic part that see it rounded differently; for
+    many replicas each of them changes by far more than its own rounding.
+    """
+    pairs = np.array([state.energetic_pairs[k] * state.overlaps[k] for k in problem.active])
+    return float(_EPS * problem.alpha * np.abs(pairs) @ np.abs(problem.interaction_weights))
 
 
 def observable_names(setting: Setting) -> tuple[str, ...]:
