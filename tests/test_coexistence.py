@@ -30,3 +30,21 @@ def test_the_command_lists_all_branches(capsys):
     assert main(["solve", "teacher-student", "--ansatz", "rs", "--alpha", "1.3", "--all-branches", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["rows"]
     assert [row["physical"] for row in rows] == [True, False]
+
+
+@pytest.mark.parametrize(("alpha", "count"), [(0.5, 1), (0.8, 3), (1.2, 3), (1.6, 1)])
+def test_both_phases_of_a_student_at_a_negative_margin_are_found_between_their_spinodals(alpha: float, count: int) -> None:
+    """At margin -0.03 the teacher's phase begins at a load of 0.586, and the student's ends at 1.509."""
+    points = saddle.all_saddles(("teacher-student", "rs"), alpha=alpha, kappa=-0.03)
+    assert len(points) == count
+    assert sum(point.reason.startswith("past a fold") for point in points) == (count - 1) // 2
+    assert sum(point.physical for point in points) == 1
+    largest = max(point.order_parameters["r"] for point in points)
+    assert (largest > 0.9997) == (alpha > 0.586)
+    assert (min(point.order_parameters["r"] for point in points) < 0.8) == (alpha < 1.509)
+
+
+def test_beyond_the_spinodal_of_the_student_the_solutions_around_the_teacher_are_the_phase() -> None:
+    points = saddle.all_saddles(("teacher-student", "rs"), alpha=1.6, kappa=-0.02)
+    (physical,) = [point for point in points if point.physical]
+    assert physical.order_parameters["r"] > 0.9999 and physical.free_entropy > 0.0

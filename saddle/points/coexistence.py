@@ -1,19 +1,22 @@
 """All saddle points that a fixed list of starts finds at one parameter value, ranked, with the physical one marked.
 
 Starts are deterministic: the regular solution, and Newton's method from a Sobol-like list of points in the coordinates,
-where every point is inside the domain.  Solutions that differ by more than the convergence are kept; those of one list are
-found again by everybody.
+where every point is inside the domain; then, where a solution past a fold is found or the regular branch may have ended,
+from where these branches, followed through their folds, come to the load again.  Solutions that differ by more than the
+convergence are kept; those of one list are found again by everybody.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from saddle.points.fold import LoadBranch
 from saddle.points.newton import newton
 from saddle.points.outcome import finished
 from saddle.points.problem import Problem, State
@@ -26,6 +29,8 @@ _STEEPEST = 8.0
 """Largest logit of a pivot among the starts: overlaps up to 0.9997."""
 _STEPS = (math.sqrt(2) % 1, math.sqrt(3) % 1, math.sqrt(5) % 1, math.sqrt(7) % 1, math.sqrt(11) % 1, math.sqrt(13) % 1)
 _SAME = 1e-6
+_SMALLER, _LARGER = 0.1, 10.0
+"""Loads, in units of that asked for, from which the regular branch is followed and up to which any is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,16 +72,54 @@ def all_saddles(
     reference = reference_point(setting, values, tolerance)
     problem = problem_of(setting, values, reference)
     found: list[tuple[SaddlePoint, State]] = []
+
+    def kept(x: np.ndarray) -> State | None:
+        """A saddle that is new, from a start."""
+        state = _solution(problem, x, setting, tolerance)
+        if state is None or any(_same(state, other) for _, other in found):
+            return None
+        point = finished(setting, problem, values, reference, state, (), tolerance)
+        if not point.converged:
+            return None
+        found.append((point, state))
+        return state
+
     regular = solve_point(setting, values, None, tolerance)
     starts = [problem.to_coordinates(regular.order_parameters)] if regular.converged else []
     for x in [*starts, *_starts(problem)]:
-        state = _solution(problem, x, setting, tolerance)
-        if state is None or any(_same(state, other) for _, other in found):
-            continue
-        point = finished(setting, problem, values, reference, state, (), tolerance)
-        if point.converged:
-            found.append((point, state))
+        kept(x)
+    if reference is None and not setting.ansatz.imposed:
+        seeds = [(alpha, point.order_parameters) for point, state in found if state.orientation < 0]
+        if setting.model.teacher or not regular.converged:
+            smaller = solve_point(setting, {**values, "alpha": _SMALLER * alpha}, None, tolerance)
+            seeds += [(_SMALLER * alpha, smaller.order_parameters)] if smaller.converged else []
+        for load, order in seeds:
+            for x in _across_folds(setting, values, load, order, tolerance):
+                kept(x)
     return _ranked(found)
+
+
+def _across_folds(
+    setting: Setting, values: Mapping[str, float], load: float, order: Mapping[str, float], tolerance: float
+) -> Iterator[np.ndarray]:
+    """Starts wherever the branch of a saddle at some load, followed through its folds, comes to the load of ``values``."""
+    alpha = values["alpha"]
+
+    def problem_at(load: float) -> Problem:
+        return problem_of(setting, {**values, "alpha": load}, None)
+
+    x = problem_at(load).to_coordinates(dict(order))
+    for name, direction in itertools.product(problem_at(load).unknown, (1.0, -1.0)):
+        branch = LoadBranch(problem_at, name, setting.rule)
+        with np.errstate(all="ignore"):  # what trial steps outside the domain give is not kept
+            last = branch.solve(float(x[branch.at]), x, load, tolerance)
+            for here in branch.points(last, tolerance, direction=direction) if last is not None else ():
+                if last is None or here.alpha > _LARGER * alpha:
+                    break
+                if (here.alpha - alpha) * (last.alpha - alpha) < 0.0:
+                    share = (alpha - last.alpha) / (here.alpha - last.alpha)
+                    yield last.state.coordinates + share * (here.state.coordinates - last.state.coordinates)
+                last = here
 
 
 def _starts(problem: Problem) -> list[np.ndarray]:

@@ -456,7 +456,9 @@ def beyond_fold(setting: Setting, values: Mapping[str, float], tolerance: float)
     if fold is None or values["alpha"] < fold.alpha - fold.error:
         return None
     message = f"No saddle: the branch that starts without patterns ends in a fold at alpha = {fold.alpha:.10g}"
-    if setting.model.teacher:
+    if setting.model.teacher and values.get("kappa", 0.0) < 0.0:
+        message += "; beyond it the solutions around the teacher are left, a saddle that all_saddles finds"
+    elif setting.model.teacher:
         message += "; beyond it the teacher itself is left (perfect generalisation: r = 1, entropy 0)"
     return without_value(setting, values, Status.NO_SADDLE, message + ".", (), tolerance)
 
