@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 
 import replica
 from saddle.critical.landmark import Landmark
+from saddle.points.coexistence import CoexistingPoint
 from saddle.points.results import SaddlePoint, Status, Threshold
 from saddle.reporting.curve import Curve, as_curve
 
@@ -239,6 +240,31 @@ def test_points_of_ansatze_with_different_parameters_have_a_picture() -> None:
     broken = dataclasses.replace(rs_point(0.1), ansatz="1rsb", parameters={"alpha": 0.5, "kappa": 0.1, "m": 0.5})
     assert Curve((broken, rs_point(0.0), rs_point(0.1))).plot().get_xlabel() == r"margin $\kappa$"
     assert Curve((fp_point(0.1), rs_point(0.1))).plot().get_xlabel() == r"margin $\kappa$"
+
+
+def test_coexisting_points_are_lines_of_their_own() -> None:
+    known = {f.name: getattr(rs_point(), f.name) for f in dataclasses.fields(rs_point())}
+    points = [
+        CoexistingPoint(
+            **{**known, "parameters": {"alpha": alpha, "kappa": 0.0}, "free_entropy": alpha / branch},
+            branch=branch, physical=branch == 1, reason="It is larger.",
+        )
+        for alpha in (1.0, 2.0)
+        for branch in (1, 2)
+    ]  # fmt: skip
+    axes = Curve(tuple(points)).plot()
+    assert _drawn(axes) == [([1.0, 2.0], [1.0, 2.0]), ([1.0, 2.0], [0.5, 1.0])]
+    assert axes.get_legend_handles_labels()[1] == ["$branch = 1$", "$branch = 2$"]
+
+
+def test_zeros_of_a_free_entropy_are_not_marked() -> None:
+    hot = [
+        dataclasses.replace(rs_point(k, f), observables={"energy": 0.1, "entropy": 0.3})
+        for k, f in ((0.0, 0.1), (0.1, -0.1))
+    ]
+    axes = Curve(tuple(hot)).plot()
+    assert not axes.texts
+    assert "free entropy" in axes.get_ylabel()
 
 
 def test_thresholds_of_different_names_stand_on_one_axis() -> None:

@@ -80,7 +80,7 @@ def _entropies(curve: Curve, ax: Axes) -> None:
     for label, points in _lines(curve, axis):
         x, y = _sorted(points, axis, key)
         colour = _line(ax, x, y, label, _stable(points, axis))
-        for zero in _zeros(x, y):
+        for zero in [] if "free entropy" in quantity else _zeros(x, y):  # that vanishes where nothing happens
             ax.plot(zero, 0.0, "o", color=colour, markersize=5, zorder=3)
             ax.annotate(f"{zero:.4g}", (zero, 0.0), (4, 6), textcoords="offset points", color=colour, fontsize="small")
     _label(ax, SYMBOLS[axis], quantity, curve)
@@ -203,6 +203,7 @@ def _lines(curve: Curve, axis: str) -> Iterator[tuple[str, list[Result]]]:
     left_out = {axis, "overlap", *_dependent(curve, axis)}  # an overlap is a second spelling of a distance
     for point in curve.points:
         key: tuple[tuple[str, float | str], ...] = (("ansatz", point.ansatz),)
+        key += (("branch", float(branch)),) if isinstance(branch := point.row().get("branch"), int) else ()
         key += tuple((name, value) for name, value in point.parameters.items() if name not in left_out)
         groups.setdefault(key, []).append(point)
     shared = set.intersection(*(set(key) for key in groups))
