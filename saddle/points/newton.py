@@ -119,13 +119,21 @@ class FixedPoint:
             miss = np.array([self.overlaps[k] for k in problem.imposed]) - out[1 + np.array(imposed, dtype=int)]
             if not imposed or max(map(abs, miss.tolist())) < 1e-9:
                 return True
-            slopes = problem.imposed_slopes(out[1 + n :].reshape(n, n))
-            single = len(miss) == 1 and slopes[0, 0] != 0.0
-            step = miss / slopes[0] if single else np.linalg.lstsq(slopes, miss, rcond=None)[0]
-            step *= min(1.0, 1.0 / max(*map(abs, step.tolist()), 1e-300))
+            step = self._imposed_step(miss, problem.imposed_slopes(out[1 + n :].reshape(n, n)))
             self.imposed = self.imposed + step
             self.conjugates = problem.free_conjugates(self.pairs, self.imposed)
         return False
+
+    def _imposed_step(self, miss: Vector, slopes: Vector) -> Vector:
+        """A step of conjugates of imposed overlaps; where one alone is saturated, towards where it is not."""
+        longest = max(1.0, 0.25 * max(map(abs, self.imposed.tolist())))
+        if len(miss) == 1:
+            slope = float(slopes[0, 0])
+            if abs(slope) * longest > abs(float(miss[0])):
+                return miss / slope
+            return np.copysign(longest, miss if slope >= 0.0 else -miss)
+        step = np.linalg.lstsq(slopes, miss, rcond=None)[0]
+        return step * min(1.0, longest / max(*map(abs, step.tolist()), 1e-300))
 
     def _continuous(self) -> bool:
         """Overlaps whose conjugates (as functions of the overlaps) are the given ones, by damped Newton."""

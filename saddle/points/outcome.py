@@ -149,7 +149,9 @@ def _reference_error(problem: Problem, state: State, reference: SaddlePoint | No
     """What the uncertainty of the reference's order parameters does to the free entropy, which is not stationary there."""
     if reference is None:
         return 0.0
-    total, here = _cancelled(problem, state, reference), problem.state(state.coordinates, _SENSITIVITY_RULE, jacobian=False)
+    # where the reference's fields are far in a tail, exponents that cancel lose as many units of rounding
+    total = 2.0 * _EPS * problem.exponent * abs(problem.alpha * state.energetic)
+    here = problem.state(state.coordinates, _SENSITIVITY_RULE, jacobian=False)
     for name, value in problem.given.items():
         shift = 1e-9 * max(abs(value), 1e-3)
         moved = Problem(problem.kernel, problem.parameters, {**problem.given, name: value - shift})
@@ -158,17 +160,6 @@ def _reference_error(problem: Problem, state: State, reference: SaddlePoint | No
             slope = abs(there.free_entropy - here.free_entropy) / shift
             total += slope * (4 * _EPS * max(1.0, abs(value)) + 4 * reference.residual)
     return total
-
-
-def _cancelled(problem: Problem, state: State, reference: SaddlePoint) -> float:
-    r"""What rounding does where the reference's fields are far in a tail, as exponents that cancel almost.
-
-    At a margin :math:`\kappa_r` they are about :math:`\kappa_r^2 / 2(1 - q_r)`; each loses so many units of rounding.
-    """
-    rest = min((1.0 - problem.given[name] for name in problem.shape.given), default=1.0)
-    margins = (value for name, value in reference.parameters.items() if name.endswith("kappa"))
-    exponent = sum(value * value for value in margins) / rest if rest > 0.0 else 0.0
-    return _EPS * exponent * abs(problem.alpha * state.energetic)
 
 
 def not_converged(

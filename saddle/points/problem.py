@@ -26,6 +26,7 @@ _IDENTITY = 1e-5
 """Difference of two overlaps that are equal by an identity: a solved saddle is far closer, another branch far off."""
 _BROKEN = (ZeroDivisionError, ValueError, OverflowError)
 """What a kernel raises outside the domain where it runs without a compiler."""
+_EPS = float(np.finfo(float).eps)
 _PLAIN = Rule()
 _SMALLEST_ROOM = 5e-3
 """What an imposed overlap leaves to 1 from which a coarse rule has digits enough, relative to it."""
@@ -202,11 +203,29 @@ class Problem:
         self, x: Vector, rule: Rule, tolerance: float, most: int, halvings: int
     ) -> tuple[State | None, list[float], bool]:
         """Newton's method: the last state, residual and damping of every step in turn, and whether it converged."""
+        tolerance = max(tolerance, self.rounding)
         if (coarse := self._coarse(rule)) is not rule:
             found = self._newton(x, rule, coarse, tolerance, most, halvings)
             if found[2]:
                 return found
         return self._newton(x, rule, rule, tolerance, most, halvings)
+
+    @cached_property
+    def exponent(self) -> float:
+        r"""The largest exponent that cancels where the reference's fields are far in a tail, 0 without a reference.
+
+        At a margin :math:`\kappa_r` it is about :math:`\kappa_r^2 / 2(1 - q_r)`.
+        """
+        rest = min((1.0 - self.given[name] for name in self.shape.given), default=0.0)
+        prefixes = tuple(prefix for prefix in self.meta["prefixes"].values() if prefix)
+        margins = [self.parameters[c] for c in self.meta["constraint"] if c.startswith(prefixes) and c.endswith("kappa")]
+        return 0.5 * max((margin * margin for margin in margins), default=0.0) / rest if rest > 0.0 else 0.0
+
+    @property
+    def rounding(self) -> float:
+        """Residuals as small as the rounding of those exponents lets them be, which conjugates multiply."""
+        largest = max(map(abs, self._given_conjugates), default=0.0)
+        return 0.1 * _EPS * self.exponent * math.sqrt(max(1.0, largest))
 
     def _coarse(self, rule: Rule) -> Rule:
         """A rule for the first steps; that itself where its errors, relative to what is left to 1, would be large.

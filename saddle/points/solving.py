@@ -374,6 +374,13 @@ def _along_branch(
     if stuck := [side for side in sides if side.state.singularity > _SINGULAR and not _without_volume(side.state)]:
         message = f"Not converged: the branch stopped at distance {stuck[0].distance:.4g}, where it is regular."
         return without_value(setting, values, Status.NOT_CONVERGED, message, failed.iterations, tolerance)
+    far = math.sqrt(2.0 * problem_at(values["distance"]).exponent)
+    if problem_at(values["distance"]).rounding > tolerance and (lost := [side for side in sides if not _frozen(side.state)]):
+        message = (
+            f"Not converged: the branch was lost at distance {lost[0].distance:.4g}; the fields of the reference are "
+            f"{far:.0f} standard deviations out, which leaves too few digits to say how it goes on."
+        )
+        return without_value(setting, values, Status.NOT_CONVERGED, message, failed.iterations, tolerance)
     status, message = _where_branches_end(setting, values, below, above)
     point = without_value(setting, values, status, message, failed.iterations, tolerance)
     window = (below.distance if below is not None else 0.0, above.distance if above is not None else 0.5)
@@ -420,9 +427,14 @@ def _without_volume(state: State) -> bool:
     return min(state.place.remaining[name] for name in state.pivots) < _NO_VOLUME and largest > 1.0 / _NO_VOLUME
 
 
+def _frozen(state: State) -> bool:
+    """Whether an overlap of the probes tends to 1 and a conjugate to infinity."""
+    return max(state.overlaps[name] for name in state.pivots) > 0.99 and max(map(abs, state.conjugates.values())) > 100.0
+
+
 def _how_it_ends(state: State) -> str:
-    closest = max(state.pivots, key=lambda name: state.overlaps[name])
-    if state.overlaps[closest] > 0.99 and max(map(abs, state.conjugates.values())) > 100.0:
+    if _frozen(state):
+        closest = max(state.pivots, key=lambda name: state.overlaps[name])
         return f"the probes freeze: {closest} tends to 1 and its conjugate to infinity"
     return "in a fold"
 
