@@ -85,6 +85,15 @@ def test_without_solutions_every_flat_threshold_is_absent():
     assert [row["status"] for row in rows] == ["converged", "absent", "absent"]
 
 
+@pytest.mark.parametrize(
+    ("only", "sentence"),
+    [((), "without a name"), (["alpha_c", ""], "without a name"), ("alpha_c,alpha_c", "alpha_c is asked for twice")],
+)
+def test_names_that_are_empty_or_given_twice_are_refused(only, sentence):
+    with pytest.raises(InputError, match=sentence):
+        thresholds("binary-perceptron", only=only)
+
+
 def test_an_unknown_name_is_refused():
     with pytest.raises(InputError, match="There is no threshold kappa_gap here"):
         thresholds("binary-perceptron", only=["kappa_gap"])

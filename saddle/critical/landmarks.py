@@ -123,7 +123,12 @@ def names(
         known = (*known, "alpha_LE_y")
     asked = OF_STATES if "alpha_c" in known else ("alpha_OGP",) if known is _OF_A_STUDENT else ()
     default = (*known, *asked) if not model.weights.discrete else known
-    known, wanted = (*known, *asked), tuple(default if only is None else only)
+    given = only.split(",") if isinstance(only, str) else only
+    known, wanted = (*known, *asked), tuple(default if given is None else given)
+    if not all(wanted) or not wanted:
+        raise InputError(f"A threshold without a name was asked for; there are {', '.join(known)}.")
+    if repeated := [name for i, name in enumerate(wanted) if name in wanted[:i]]:
+        raise InputError(f"The threshold {repeated[0]} is asked for twice.")
     if wrong := [name for name in wanted if name not in known]:
         missing = " (give y=)" if wrong[0] == "alpha_LE_y" and alpha is None else ""
         raise InputError(f"There is no threshold {wrong[0]} here{missing}; there are {', '.join(known)}.")
