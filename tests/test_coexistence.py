@@ -48,3 +48,5 @@ def test_beyond_the_spinodal_of_the_student_the_solutions_around_the_teacher_are
     points = saddle.all_saddles(("teacher-student", "rs"), alpha=1.6, kappa=-0.02)
     (physical,) = [point for point in points if point.physical]
     assert physical.order_parameters["r"] > 0.9999 and physical.free_entropy > 0.0
+    alone = saddle.solve(("teacher-student", "rs"), alpha=1.6, kappa=-0.02)
+    assert str(alone.status) == "no-saddle" and "around the teacher" in alone.message

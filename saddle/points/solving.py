@@ -207,7 +207,10 @@ def solve_point(
         attempt = _with_growing_load(setting, values, reference, attempt, tolerance)
     if (state := _sound(problem, attempt)) is None:
         return beyond_fold(setting, values, tolerance) or not_converged(setting, values, attempt, tolerance)
-    return finished(setting, problem, values, reference, state, attempt.iterations, tolerance)
+    point = finished(setting, problem, values, reference, state, attempt.iterations, tolerance)
+    if setting.model.teacher and point.observables.get("stable") is False:  # no student's, if that branch has ended before
+        return beyond_fold(setting, values, tolerance) or point
+    return point
 
 
 def _from_scratch(setting: Setting, tolerance: float, values: Mapping[str, float]) -> tuple[Problem, State] | None:
