@@ -251,3 +251,17 @@ def test_what_cannot_be_asked() -> None:
         saddle.local_entropy(BINARY, 0.6, y=2, overlap=0.9, distance=0.05)
     with pytest.raises(replica.InputError, match="at least 1"):
         saddle.local_entropy(BINARY, 0.6, y=0.5, overlap=0.9)
+
+
+def test_of_two_saddles_that_is_taken_along_which_the_complexity_decreases() -> None:
+    """Two coexist at this margin; from the other one, whose complexity grows with ``m``, the same is reached."""
+    at = {"alpha": 486.8, "kappa": -2.5}
+    cold = saddle.solve((SPHERICAL, "1rsb"), m=0.05, **at)
+    warm = saddle.solve((SPHERICAL, "1rsb"), m=0.05, start={"q0": 0.0314774, "q1": 0.70796797}, **at)
+    below = saddle.solve((SPHERICAL, "1rsb"), m=0.04, **at)
+    assert cold.order_parameters["q1"] == pytest.approx(0.99799107618, abs=1e-9)
+    assert abs(warm.free_entropy - cold.free_entropy) <= warm.error + cold.error
+    assert below["complexity"] > cold["complexity"] + 0.005  # type: ignore[operator]
+    assert not any("increases" in text for text in cold.warnings)
+    alone = saddle.solve((SPHERICAL, "1rsb"), alpha=10.5, kappa=-1.0, m=0.05)
+    assert any("increases with m" in text for text in alone.warnings)

@@ -3,9 +3,10 @@ r"""Saddles with broken replica symmetry: a multiplicity that the free entropy i
 The saddle equations at a given Parisi parameter ``m`` have two kinds of solution.  In the *collapsed* one the overlap inside
 of a state is that between states, which is replica symmetry again: it is rejected and said to be.  A genuine one is
 sought from the replica-symmetric overlap, split by more and more.  Where ``m`` is not given, it is the zero of the
-complexity :math:`\Sigma = -m^2\, \partial_m \phi`, found by following the genuine solution in ``m``.  At ``m = 1`` every
-solution is known (:mod:`saddle.points.typical_states`); where none is found near the symmetric one, that is followed in
-``m``.
+complexity :math:`\Sigma = -m^2\, \partial_m \phi`, found by following the genuine solution in ``m``.  Of several solutions
+at a given ``m``, that along which the complexity decreases with ``m`` is taken: the other ones describe no states.  At
+``m = 1`` every solution is known (:mod:`saddle.points.typical_states`); where none is found near the symmetric one, that is
+followed in ``m``.
 
 For discrete weights whose patterns are fulfilled or violated there is always the *frozen* solution as well, whose states are
 single configurations (:mod:`saddle.points.frozen`); it is the answer where no other was found.
@@ -46,6 +47,9 @@ _SMALLEST = 1e-7
 _MOST_STEPS = 80
 _LONGEST_STEP = 0.5
 """Of the branch from the solution at ``m = 1``."""
+_DOWNWARDS, _SLOWEST = 0.7, 0.999
+"""Factors of ``m`` on the way to a smaller one."""
+_CONCAVE = "The complexity increases with {} along this saddle: the entropies of states would have a negative variance."
 _NUDGE = 1e-3
 _SECANTS = 8
 _NEAR = 0.3
@@ -104,6 +108,8 @@ def broken_point(
         found, attempt = search.extremum(start) if m is None else search.given(m, start)
     if found is not None:
         point = cluster_point(setting, found.problem, values, found.state, found.iterations, tolerance)
+        if search.concave:
+            return replace(point, warnings=(*point.warnings, _CONCAVE.format(name)))
         return replace(point, message=f"{point.message} {_at_one(point)}".rstrip()) if m == 1.0 else point
     if frozen is not None and frozen.converged:
         return frozen
@@ -139,6 +145,8 @@ class Search:
         """Whether the collapsed solution was met."""
         self.beyond: Broken | None = None
         """A solution without complexity at ``m > 1``, where ``m`` is no share of a distribution."""
+        self.concave = False
+        """Whether the solution at the ``m`` asked for describes no states, and none was found that does."""
         self.fold: float | None = None
         """Where the solution at ``m = 1`` ends in a fold on the way to another ``m``."""
 
@@ -163,7 +171,29 @@ class Search:
     def given(self, m: float, start: Start) -> tuple[Broken | None, Attempt | None]:
         """A genuine solution at one ``m``, if need be followed from that at ``m = 1``; or the last attempt."""
         found, attempt = self.at(m, start)
+        if found is not None and m != 1.0 and not self._is_convex(found):
+            convex = self._from_larger(m)
+            self.concave, found = convex is None, convex or found
         return (self._followed(m) if found is None and m != 1.0 else found), attempt
+
+    def _is_convex(self, found: Broken) -> bool:
+        r"""Whether the complexity decreases in ``m``: :math:`\Sigma' = -m\,\Phi''`, and :math:`\Phi''` is a variance.
+
+        It is that of the entropies of states; where it is negative, the saddle describes no states.
+        """
+        moved = self._moved(found, found.m * (1.0 + _NUDGE))
+        return moved is None or moved.complexity < found.complexity
+
+    def _from_larger(self, m: float) -> Broken | None:
+        """The genuine solution at one ``m`` with a convex free entropy, followed from one at a larger ``m``."""
+        for larger in sorted(value for value in _PARAMETERS if value > m):
+            here, ratio = self.at(larger)[0], _DOWNWARDS
+            while here is not None and here.m > m and ratio < _SLOWEST:
+                moved = self._moved(here, max(m, here.m * ratio))
+                here, ratio = (here, math.sqrt(ratio)) if moved is None else (moved, ratio)
+            if here is not None and here.m == m and self._is_convex(here):
+                return here
+        return None
 
     def _followed(self, m: float) -> Broken | None:
         """The genuine solution at one ``m``, along the branch from that at ``m = 1`` unless it folds before."""
