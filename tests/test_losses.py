@@ -314,3 +314,16 @@ def test_infinitely_many_replicas_with_a_loss(loss: str) -> None:
     many = solved(model, "local-entropy", beta=2.0, **{**given, "y": 40.0})
     for name, close in (("local_entropy", 0.03), ("energy", 0.03)):
         assert abs(float(many[name]) - float(point[name])) < close  # type: ignore[arg-type]
+
+
+@pytest.mark.full
+def test_cold_losses_are_reached_from_warmer_ones() -> None:
+    model = replica.soft(BINARY, "cross-entropy")
+    cold = {"alpha": 0.5, "kappa": 0.0, "beta": 100.0}
+    point = solved(model, reference_kappa=0.0, reference_beta=100.0, distance=0.1, **cold)
+    typical = solved(model, "rs", **cold)
+    assert point.residual < 1e-12 and point.error < 1e-9
+    assert point.free_entropy < typical.free_entropy  # the typical distance is 0.0192
+    assert float(point["slope"]) < 0.0  # type: ignore[arg-type]
+    found = point.order_parameters
+    assert found["p"] < found["t"] < found["qr"] and found["q"] < found["qr"]

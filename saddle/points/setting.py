@@ -125,6 +125,12 @@ class Setting:
         """The prefixes of parameters: none for the species that a problem is about, and those of its references."""
         return tuple(dict.fromkeys(["", *(prefix for _, prefix in self.ansatz.prefixes)]))
 
+    @cached_property
+    def temperatures(self) -> tuple[str, ...]:
+        """Names of the inverse temperatures among the parameters, those of references too."""
+        known = {prefix: getattr(self.model.obeyed(prefix).constraint, "temperature", "") for prefix in self._prefixes}
+        return tuple(prefix + name for prefix, name in known.items() if name)
+
     def _obeyed(self, name: str) -> Model:
         """The model that the species obeys whose constraint has this parameter."""
         return self.model.obeyed(next((p for p in self._prefixes if p and name.startswith(p)), ""))

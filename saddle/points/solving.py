@@ -19,9 +19,10 @@ from replica.ansatz import conjugate
 from replica.errors import InputError, UnsupportedAnsatz
 from replica.parts.constraints import lies_inside
 from saddle.kernels.quadrature import Rule
-from saddle.points.branch import SMALLEST_DISTANCE, Side, approach
+from saddle.points.branch import SMALLEST_DISTANCE, Side, approach, follow
 from saddle.points.broken import broken_point
 from saddle.points.continued import continued_attempt, continues
+from saddle.points.cooling import cooled
 from saddle.points.fold import Fold, fold_in_load
 from saddle.points.growing import Reached, follow_multiplicity
 from saddle.points.imposed_fold import beyond_imposed_fold
@@ -42,6 +43,7 @@ _SEEDS = (-4.0, -2.0, -1.0, 0.0, 1.0, 2.5)
 """Logits of overlaps."""
 _SCOUTING_STEPS = (2, 10)
 _ZERO_ENTROPY = 1e-9
+_FAR_AWAY = 0.3  # beyond the typical distance from a cold reference, at which overlaps degenerate
 _SMALL_LOAD = 0.1
 """A load at which the fixed-point map contracts, whatever the margin."""
 
@@ -365,7 +367,18 @@ def _along_branch(
         attempt = cold_start(problem, setting.rule, tolerance, _SCOUTING_STEPS, most=12)
         return attempt.state if _acceptable(attempt) else None
 
+    def warmer(moved: Mapping[str, float]) -> Problem | None:
+        there = reference_point(setting, moved, tolerance)
+        return problem_of(setting, moved, there) if there is None or there.converged else None
+
     state, below, above = approach(problem_at, cold, values["distance"], setting.rule, tolerance)
+    if state is None and below is None and above is None:
+        start = partial(cold_start, rule=setting.rule, tolerance=tolerance)
+        far = max(values["distance"], _FAR_AWAY)
+        attempt = cooled({**values, "distance": far}, setting.temperatures, warmer, start, setting.rule, tolerance)
+        if attempt is not None and (found := _sound(problem_at(far), attempt)) is not None:
+            above = follow(problem_at, Side(far, found), values["distance"], setting.rule, tolerance)
+            state, above = (above.state, None) if above.distance == values["distance"] else (None, above)
     if state is not None:
         steps = (*failed.iterations, Iteration(len(failed.iterations), state.residual, 1.0, "branch"))
         return finished(setting, problem_at(values["distance"]), values, reference, state, steps, tolerance)
