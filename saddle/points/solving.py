@@ -17,9 +17,9 @@ import numpy as np
 
 from replica.ansatz import conjugate
 from replica.errors import InputError, UnsupportedAnsatz
-from replica.parts.constraints import lies_inside
 from saddle.kernels.quadrature import Rule
-from saddle.points.branch import SMALLEST_DISTANCE, Side, approach, follow
+from saddle.points.branch import Side, approach, follow
+from saddle.points.branch_ends import is_frozen, where_branches_end
 from saddle.points.broken import broken_point
 from saddle.points.continued import continued_attempt, continues
 from saddle.points.cooling import cooled
@@ -391,68 +391,23 @@ def _along_branch(
         message = f"Not converged: the branch stopped at distance {stuck[0].distance:.4g}, where it is regular."
         return without_value(setting, values, Status.NOT_CONVERGED, message, failed.iterations, tolerance)
     far = math.sqrt(2.0 * problem_at(values["distance"]).exponent)
-    if problem_at(values["distance"]).rounding > tolerance and (lost := [side for side in sides if not _frozen(side.state)]):
+    lost = [side for side in sides if not is_frozen(side.state)]
+    if lost and problem_at(values["distance"]).rounding > tolerance:
         message = (
             f"Not converged: the branch was lost at distance {lost[0].distance:.4g}; the fields of the reference are "
             f"{far:.0f} standard deviations out, which leaves too few digits to say how it goes on."
         )
         return without_value(setting, values, Status.NOT_CONVERGED, message, failed.iterations, tolerance)
-    status, message = _where_branches_end(setting, values, below, above)
+    status, message = where_branches_end(setting, values, below, above)
     point = without_value(setting, values, status, message, failed.iterations, tolerance)
     window = (below.distance if below is not None else 0.0, above.distance if above is not None else 0.5)
     return replace(point, window=window)
-
-
-def _where_branches_end(
-    setting: Setting, values: Mapping[str, float], below: Side | None, above: Side | None
-) -> tuple[Status, str]:
-    """Status and sentence for a distance that no branch reaches."""
-    if above is None:
-        assert below is not None
-        return Status.BRANCH_END, (
-            f"No saddle: the branch ends at distance {below.distance:.4g} ({_how_it_ends(below.state)}), and none was "
-            "found at larger distances."
-        )
-    upper = f"the one from the typical distance ends at {above.distance:.4g} ({_how_it_ends(above.state)})"
-    if below is not None:
-        return Status.NO_SADDLE, (
-            f"Window without a saddle: the branch from small distances ends at {below.distance:.4g} "
-            f"({_how_it_ends(below.state)}), {upper}."
-        )
-    if _reference_is_inside(setting, values):
-        return Status.NO_SADDLE, (
-            f"Window without a saddle: the branch from small distances ends below {SMALLEST_DISTANCE:g}, {upper}."
-        )
-    return Status.BRANCH_END, (
-        f"No saddle: the branch ends at distance {above.distance:.4g} ({_how_it_ends(above.state)}), and there is none "
-        "at smaller distances, where the reference is not inside the probe's constraint."
-    )
-
-
-def _reference_is_inside(setting: Setting, values: Mapping[str, float]) -> bool:
-    """Whether the reference fulfils the probe's constraint with room to spare, so that probes surround it closely."""
-    prefix = next((prefix for _, prefix in setting.ansatz.prefixes if prefix), "")
-    inner, outer = (setting.model.obeyed(p).constraint for p in (prefix, ""))
-    at = {name: values[prefix + name] for name in inner.parameters}
-    return lies_inside(inner, at, outer, {name: values[name] for name in outer.parameters})
 
 
 def _without_volume(state: State) -> bool:
     """Whether an overlap of the probes is as good as 1 while its conjugate diverges."""
     largest = max(map(abs, state.conjugates.values()))
     return min(state.place.remaining[name] for name in state.pivots) < _NO_VOLUME and largest > 1.0 / _NO_VOLUME
-
-
-def _frozen(state: State) -> bool:
-    """Whether an overlap of the probes tends to 1 and a conjugate to infinity."""
-    return max(state.overlaps[name] for name in state.pivots) > 0.99 and max(map(abs, state.conjugates.values())) > 100.0
-
-
-def _how_it_ends(state: State) -> str:
-    if _frozen(state):
-        closest = max(state.pivots, key=lambda name: state.overlaps[name])
-        return f"the probes freeze: {closest} tends to 1 and its conjugate to infinity"
-    return "in a fold"
 
 
 @lru_cache(maxsize=256)
