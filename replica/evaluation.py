@@ -25,7 +25,7 @@ from replica.passes import crossings, has_edges, linear_arguments
 from replica.tilted_nodes import NEAR, is_tilted, peaks, pulls
 
 _SHARED = 0.7
-"""Kinks that share nodes leave the integrand a narrower strip: the step is finer by this factor."""
+"""Kinks, or a kink and a peak, that share nodes leave the integrand a narrower strip: the step is finer by this factor."""
 
 Environment = dict[sp.Symbol, Any]
 Evaluator = Callable[[Environment], Any]
@@ -244,6 +244,7 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
             centres = _narrow(window, mpmath.sqrt(v), found) if several else []
             far = tilted and _is_far(mpmath.sqrt(v), found, [f(environment) for f in pulled])
             if far:
+                step = _SHARED * rule.step
                 window, centres = _around_peaks(lambda at: body({**environment, z: at}), v, found, rule)
             elif len(centres) == 2:  # a loss or the side of an edge has the one narrow kink, which the window does not know
                 window = (*centres[1], *window[2:])

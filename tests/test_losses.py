@@ -103,7 +103,7 @@ def test_derivation_joins_the_noise_of_a_reference() -> None:
         (("franz-parisi", "--distance", "0.1", "--reference-loss", "hinge"), "--reference-beta"),
         (("solve", "--reference-loss", "hinge", "--reference-beta", "2"), "no reference"),
         (("franz-parisi", "--distance", "0.1", "--loss", "hinge", "--beta", "inf"), "no hard limit"),
-        (("franz-parisi", "--distance", "0.1", "--loss", "hinge", "--beta", "2", "--reference-kappa", "max"), "no max"),
+        (("franz-parisi", "--distance", "0.1", "--loss", "hinge", "--beta", "2", "--reference-kappa", "max"), "none is max"),
     ],
 )
 def test_refused(words: tuple[str, ...], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
