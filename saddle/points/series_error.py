@@ -39,13 +39,16 @@ class Response:
     @property
     def of_free_entropy(self) -> float:
         """The error of the free entropy, which is stationary in all else."""
-        return float(np.abs(self.slopes) @ self.errors)
+        return float(np.abs(self.slopes) @ self.errors) if len(self.slopes) else 0.0
+
+
+_EXACT = Response(np.zeros(0), np.zeros(0))
 
 
 def response(problem: Problem, state: State, rule: Rule) -> Response:
     """How the free entropy at a state depends on the covariances; without any where these are exact."""
     if not problem.meta["covariance_error"]:
-        return Response(np.zeros(0), np.zeros(0))
+        return _EXACT
     derivatives, bounds, of_variance = _covariances(problem, state, rule, 0.0)
     pairs = problem.alpha * np.array([state.energetic_pairs[k] for k in problem.active]) * problem.interaction_weights
     # a covariance that does not depend on its overlap has no average either
