@@ -311,9 +311,12 @@ def test_infinitely_many_replicas_with_a_loss(loss: str) -> None:
     moved = [solved(model, "local-entropy", beta=2.0 + s * h, **given) for s in (1, -1)]
     limits = [float(p["local_entropy"]) - p.parameters["beta"] * float(p["energy"]) for p in moved]  # type: ignore[arg-type]
     assert energy == pytest.approx(-(limits[0] - limits[1]) / (2 * h), abs=1e-6)
-    many = solved(model, "local-entropy", beta=2.0, **{**given, "y": 40.0})
-    for name, close in (("local_entropy", 0.03), ("energy", 0.03)):
-        assert abs(float(many[name]) - float(point[name])) < close  # type: ignore[arg-type]
+    # the free entropy inside of a cluster gets there at least like 1/y
+    away = []
+    for y in (20.0, 40.0):
+        many = solved(model, "local-entropy", beta=2.0, **{**given, "y": y})
+        away.append(abs(float(many["local_entropy"]) - 2.0 * float(many["energy"]) - value))  # type: ignore[arg-type]
+    assert away[1] < 0.5 * away[0] < 0.003
 
 
 @pytest.mark.full

@@ -27,6 +27,7 @@ from saddle.sweeping.journal import Journal, Steps
 Progress = Callable[[SaddlePoint], None]
 Numbers = float | Iterable[float]
 Start = SaddlePoint | Mapping[str, float] | None
+Solve = Callable[[Setting, dict[str, float], Start, float], SaddlePoint]
 
 _LARGEST_Y = 1e4
 _MOST_STEPS = 80
@@ -104,18 +105,11 @@ def local_entropy(
     ranges |= as_range(temperatures)
     ranges |= {} if y is None else {"y": _replicas(y)}
     lines = [places(line) for line in branches({**ranges, spelling: where}, spelling)]
-    # Everything is resolved, and so refused if it is wrong, before the first point is solved.
-    resolved = [[setting.resolve({"y": 1.0, **_margin(setting, row)}, tolerance) for row in line] for line in lines]
-    steps, solve = Steps(journal, progress), _solver(external_entropy)
-    for line, line_values in zip(lines, resolved, strict=True):
-        previous = start
-        for row, values in zip(line, line_values, strict=True):
-            point = steps.at(row, solve, setting, values, previous, tolerance)
-            previous = point if point.converged else None
-    return Curve(tuple(steps.points))
+    defaults = {} if external_entropy is None else {"y": 1.0}
+    return _along(setting, lines, defaults, _solver(external_entropy), start, tolerance, Steps(journal, progress))
 
 
-def _solver(external_entropy: float | None) -> Callable[[Setting, dict[str, float], Start, float], SaddlePoint]:
+def _solver(external_entropy: float | None) -> Solve:
     """What solves a point: at a number of replicas, or at that of the external entropy asked for."""
     if external_entropy is None:
         return solve_point
@@ -171,12 +165,19 @@ def complexity(
     ranges = {"alpha": as_numbers("alpha", alpha), "kappa": as_numbers("kappa", kappa), **as_range(temperatures)}
     ranges["m"] = as_numbers("m", m)
     lines = [places(line) for line in branches(ranges)]
-    resolved = [[setting.resolve(_margin(setting, row), tolerance) for row in line] for line in lines]
-    steps = Steps(journal, progress)
+    return _along(setting, lines, {}, solve_point, start, tolerance, Steps(journal, progress))
+
+
+def _along(
+    setting: Setting, lines: list[list[Place]], defaults: Place, solve: Solve, start: Start, tolerance: float, steps: Steps
+) -> Curve:
+    """All branches, each point from the one before it, unless its states are single configurations."""
+    # Everything is resolved, and so refused if it is wrong, before the first point is solved.
+    resolved = [[setting.resolve({**defaults, **_margin(setting, row)}, tolerance) for row in line] for line in lines]
     for line, given in zip(lines, resolved, strict=True):
         previous = start
         for row, values in zip(line, given, strict=True):
-            point = steps.at(row, solve_point, setting, values, previous, tolerance)
+            point = steps.at(row, solve, setting, values, previous, tolerance)
             previous = point if point.converged and point.order_parameters["q1"] < 1.0 else None
     return Curve(tuple(steps.points))
 

@@ -138,16 +138,16 @@ def franz_parisi(
         raise InputError("The Franz-Parisi entropy needs distance=, a number or several inside (0, 1/2).")
     model, temperatures = _around(model, reference, beta, reference_beta)
     setting = Setting.of((model, "franz-parisi"))
+    name = temperature_of(model.obeyed("reference_"))
+    own = f"reference_{name}"
     ranges: dict[str, Sequence[Any]] = {
         "alpha": as_numbers("alpha", alpha),
         "kappa": as_numbers("kappa", kappa),
         "reference_kappa": _references(reference_kappa),
         **as_range(temperatures),
+        **({} if reference_beta is None else {own: as_temperatures(own, reference_beta)}),
+        "distance": as_numbers("distance", distance),
     }
-    name = temperature_of(model.obeyed("reference_"))
-    if reference_beta is not None:
-        ranges[f"reference_{name}"] = as_temperatures(f"reference_{name}", reference_beta)
-    ranges["distance"] = as_numbers("distance", distance)
     lines = [places(line) for line in branches(ranges, "distance", length=None)]
     # Everything is resolved, and so refused if it is wrong, before the first point is solved.
     resolved = [[setting.resolve(_with_reference(row, name), tolerance) for row in line] for line in lines]
