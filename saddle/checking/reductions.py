@@ -63,7 +63,8 @@ def _held(f: FreeEntropy, reduction: Reduction, point: Mapping[str, float]) -> C
     shared = {name: other for name, other in reduction.names.items() if other in simple.energetic_pairs}
     for name in reduction.names.keys() - shared.keys():
         # the reduced tree has this overlap at its root, where it vanishes by symmetry
-        values |= {name: _TINY, conjugate(name): _TINY}
+        for vanishing in (name, *_bounded_by(f.ansatz, name)):
+            values |= {vanishing: _TINY, conjugate(vanishing): _TINY}
 
     def compare(label: str, mine: sp.Expr, other: sp.Expr) -> None:
         found = number(mine, values, f.definitions, _DIGITS)
@@ -79,6 +80,15 @@ def _held(f: FreeEntropy, reduction: Reduction, point: Mapping[str, float]) -> C
         if f.model.weights.discrete:
             compare(f"<ww> of {name}", f.weight_pairs[name], simple.weight_pairs[other])
     return tally.outcome(f"reduction: {reduction.name}", 10.0 ** (2 - min(_DIGITS, affordable(f.energetic))))
+
+
+def _bounded_by(ansatz: Ansatz, name: str) -> list[str]:
+    """Overlaps of other species with this one, at its node or above: they vanish where the overlap with itself does."""
+    level = {node.name: i for i, node in enumerate(_nodes(ansatz.tree))}
+    names = ansatz.names() | ansatz.zero_names()
+    node, species, _ = next(key for key, own in names.items() if own == name)
+    mixed = (key for key in names if key[0] in level and key[1] != key[2] and species in key[1:])
+    return [names[key] for key in mixed if level[key[0]] <= level[node]]
 
 
 def _named_reference(f: FreeEntropy, point: Mapping[str, float]) -> list[Check]:
