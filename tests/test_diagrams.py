@@ -95,6 +95,7 @@ def test_a_committee_without_capacity_is_unstable_at_any_margin():
 
     found = saddle.diagram(replica.zoo.tree_committee("sign", "spherical"), kappa=[0.0, -1.5])
     assert np.isnan(found["alpha_c"]).all() and "no finite capacity" in found[0].message
+    assert found["kappa_normalized"].tolist() == [0.0, -1.5]  # the output of signs has variance 1
     assert found["alpha_AT"][0] == pytest.approx(2.988, abs=5e-4)  # Barkai, Hansel & Sompolinsky 1992
     for i, kappa in enumerate((0.0, -1.5)):
         assert abs(found["alpha_AT"][i] - sign_load(kappa)) < found["alpha_AT_error"][i] + 1e-10
@@ -343,6 +344,27 @@ def test_a_picture_grows_towards_harder_margins_and_names_nothing_unknown():
     assert bottom == 1.0 and top < 0.6
     assert {"flat", "no solutions"} <= {text.get_text() for text in axes.texts}
     assert {text.get_text() for text in drawn("absent", 0.6, 0.85).texts} == {"solutions", "no solutions"}
+
+
+def test_margins_of_a_committee_have_normalized_twins_in_rows_and_pictures() -> None:
+    pytest.importorskip("matplotlib")
+    setting, deviation = Setting.of((replica.zoo.tree_committee("relu"), "rs")), math.sqrt(0.5 - 0.5 / math.pi)
+    lines = {"kappa_max": 0.3, "kappa_max_error": 1e-14, "kappa_gap": math.nan, "kappa_gap_error": math.nan}
+    lines |= {"kappa_mono": 0.1, "kappa_mono_error": 1e-12}
+    rows = [
+        diagram_row(setting, {"alpha": alpha, "kappa": 0.05}, lines, saddle.Status.CONVERGED, "", tolerance=1e-12)
+        for alpha in (0.5, 0.6)
+    ]
+    found = saddle.Diagram(tuple(rows), ())
+    for name, value in (("kappa", 0.05), ("kappa_max", 0.3), ("kappa_mono", 0.1)):
+        assert found[f"{name}_normalized"] == pytest.approx(value / deviation, rel=1e-14)
+    assert "kappa_max_error_normalized" not in found.columns and np.isnan(found["kappa_gap_normalized"]).all()
+    assert found.to_csv().splitlines()[0].startswith("alpha,kappa,kappa_normalized,kappa_max,kappa_max_normalized,")
+    axes = found.plot()
+    (second,) = axes.child_axes
+    axes.figure.draw_without_rendering()
+    assert "normalised" in second.get_ylabel()
+    assert second.get_ylim()[1] == pytest.approx(axes.get_ylim()[1] / deviation)
 
 
 def test_lines_that_exist_at_no_load_say_why():

@@ -23,7 +23,7 @@ from saddle.critical.flat_minima import ENTROPY, SLOPE, NotFound, NoTouch, Quant
 from saddle.critical.flat_thresholds import as_margin, log_excess, margin_landscape, margin_touch
 from saddle.critical.landmark import Landmark
 from saddle.critical.landmarks import thresholds
-from saddle.points.results import Status, Threshold
+from saddle.points.results import Status, Threshold, with_normalized
 from saddle.points.setting import Setting, same_constraint
 from saddle.points.solving import DEFAULT_TOLERANCE
 from saddle.reporting.curve import Curve
@@ -46,7 +46,8 @@ class DiagramRow(Threshold):
 
     def row(self) -> dict[str, object]:
         """The row as JSON and CSV show it."""
-        return {**self.parameters, **self.lines, "status": str(self.status), "message": self.message}
+        known = with_normalized({**self.parameters, **self.lines}, self.deviation)
+        return {**known, "status": str(self.status), "message": self.message}
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def flat_minima_diagram(
     -------
     Diagram
         Columns ``alpha, kappa_max, kappa_max_error, kappa_gap, kappa_gap_error, kappa_mono, kappa_mono_error``, NaN where
-        a line does not exist.
+        a line does not exist; for committees behind every margin its normalised twin (``kappa_max_normalized``).
     """
     setting = Setting.of((model, "franz-parisi"))
     loads = numbers("alpha", alpha)
@@ -157,7 +158,8 @@ def flat_minima_diagram(
     steps = Steps(journal, progress)
     for load in loads:
         steps.at({"alpha": load}, _row, setting, load, kappa, lines, tolerance)
-    return Diagram(tuple(steps.points), tuple(_mark(point, kappa) for point in ends.values()))
+    marks = (_mark(point, kappa) for point in ends.values())
+    return Diagram(tuple(steps.points), tuple(with_normalized(mark, setting.deviation) for mark in marks))
 
 
 def _mark(end: Landmark, kappa: float) -> dict[str, object]:

@@ -19,7 +19,7 @@ from saddle.critical.boundaries import Boundary, Place
 from saddle.critical.capacities import capacity
 from saddle.critical.diagrams import Diagram, DiagramRow, diagram_row
 from saddle.critical.instability import first_instability, uncorrelated_instability
-from saddle.points.results import Status, Threshold
+from saddle.points.results import Status, Threshold, with_normalized
 from saddle.points.setting import Setting
 from saddle.points.solving import DEFAULT_TOLERANCE
 from saddle.sweeping.journal import Journal, Steps
@@ -63,7 +63,7 @@ def margin_diagram(
     for margin in kappa:
         steps.at({"kappa": margin}, _row, setting, margin, tolerance)
     end = _end(setting, tolerance)
-    return Diagram(tuple(steps.points), () if end is None else (end,))
+    return Diagram(tuple(steps.points), () if end is None else (with_normalized(end, setting.deviation),))
 
 
 def _capacities(setting: Setting, kappa: float, tolerance: float) -> dict[str, Threshold]:

@@ -31,7 +31,7 @@ from saddle.critical.teacher_lines import (
     next_to_zero,
     place_on,
 )
-from saddle.points.results import SaddlePoint, Status
+from saddle.points.results import SaddlePoint, Status, with_normalized
 from saddle.points.setting import Setting
 from saddle.points.solving import DEFAULT_TOLERANCE
 from saddle.reporting.temperatures import at_temperature
@@ -91,7 +91,8 @@ def teacher_diagram(
     for value in values:
         steps.at({name: value}, _row, setting, name, value, tolerance)
     critical = critical_point(setting, tolerance) if name == "kappa" and min(values) < 0.0 else None
-    return Diagram(tuple(steps.points), () if critical is None else (critical_mark(critical),))
+    marks = () if critical is None else (with_normalized(critical_mark(critical), setting.deviation),)
+    return Diagram(tuple(steps.points), marks)
 
 
 def _row(setting: Setting, name: str, value: float, tolerance: float) -> DiagramRow:

@@ -291,13 +291,13 @@ def _quality(result: Result) -> dict[str, object]:
     }
 
 
-def with_normalized(parameters: Mapping[str, float], deviation: float | None) -> dict[str, object]:
+def with_normalized(parameters: Mapping[str, object], deviation: float | None) -> dict[str, object]:
     """The parameters, behind every margin the same over the standard deviation of a field (if that is given)."""
     row: dict[str, object] = {}
     for name, value in parameters.items():
         row[name] = value
         if deviation is not None and _is_margin(name):
-            row[f"{name}_normalized"] = value / deviation
+            row[f"{name}_normalized"] = value / deviation if isinstance(value, int | float) else value
     return row
 
 
@@ -307,7 +307,7 @@ def normalized_value(name: str, value: float, deviation: float | None) -> dict[s
 
 
 def _is_margin(name: str) -> bool:
-    return name.endswith(("kappa", "margin")) or name.startswith("kappa_")
+    return name.endswith(("kappa", "margin")) or (name.startswith("kappa_") and not name.endswith("_error"))
 
 
 def _explain(message: str, status: Status, iterations: tuple[Iteration, ...]) -> str:

@@ -253,6 +253,18 @@ def _label(ax: Axes, x: str, y: str, curve: Curve, zero: bool = True) -> None:
     ax.set_title(title(curve).rpartition(" (")[0], fontsize="medium")
 
 
+def normalized_axis(ax: Axes, deviation: float | None, name: str, upwards: bool) -> None:
+    """A second axis for the margins ``name`` over the standard deviation of a field, where their unit is another one."""
+    if deviation is None:
+        return
+    functions: Any = (lambda margin: margin / deviation, lambda margin: margin * deviation)
+    label = rf"normalised ${_SHORT[name]} / \sqrt{{\Delta(1)}}$"
+    if upwards:
+        ax.secondary_yaxis("right", functions=functions).set_ylabel(label)
+    else:
+        ax.secondary_xaxis("top", functions=functions).set_xlabel(label)
+
+
 def _key(entry: Any) -> tuple[float, ...]:
     return tuple(_number(entry.get(name)) for name in ("alpha", "kappa", "reference_kappa"))
 

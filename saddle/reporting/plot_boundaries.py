@@ -10,7 +10,7 @@ import numpy as np
 
 from saddle.published import middle, points_of
 from saddle.reporting.extras import require
-from saddle.reporting.plot import SYMBOLS
+from saddle.reporting.plot import SYMBOLS, normalized_axis
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,8 +26,8 @@ _STYLES: dict[str, dict[str, Any]] = {
     "alpha_spinodal_teacher": {"label": "spinodal of the teacher", "color": "C1", "linestyle": "--"},
 }
 _MARKS = {"alpha_AT_end": "AT line ends", "critical_point": "critical point"}
-_VISIBLE, _WIDE, _NARROW, _TEXT = 2e-3, 20.0, 0.15, 0.1
-"""Errors that are seen, ranges that are logarithmic, regions too narrow for a name of half the length ``_TEXT``."""
+_VISIBLE, _WIDE, _NARROW, _LETTER = 2e-3, 20.0, 0.15, 0.006
+"""Errors that are seen, ranges that are logarithmic, regions too narrow for a name, and half the width of a letter."""
 _BESIDE = 1e-9
 """A distance to a margin, as a share of the range, at which something else holds on either side of it."""
 Line = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -71,6 +71,8 @@ def draw_boundaries(diagram: Diagram, ax: Axes | None = None) -> Axes:
         ax.set_yscale("log")
     if logarithmic:
         ax.set_xscale("log")
+    if axis == "kappa":
+        normalized_axis(ax, diagram[0].deviation, axis, upwards=False)
     ax.set_title(", ".join([diagram[0].model, *diagram[0].options.values()]), fontsize="medium")
     ax.legend(frameon=False, fontsize="small")
     return ax
@@ -131,15 +133,18 @@ def _regions(
         if heights.max(initial=0.0) < 0.05 * whole or first == last < len(x) - 1:
             continue
         part = slice(first, last + 1)
-        at, middle, turned = _space(u(x[part]), sides[0][part], sides[1][part], (float(u(x[-1]) - u(x[0])), whole))
+        size = float(u(x[-1]) - u(x[0])), whole
+        at, middle, turned = _space(u(x[part]), sides[0][part], sides[1][part], size, _LETTER * len(label))
         place = (math.exp(at) if logs[0] else at, math.exp(middle) if logs[1] else middle)
         ax.text(*place, label, ha="center", va="center", fontsize="small", rotation=90 if turned else 0)
 
 
-def _space(u: np.ndarray, bottom: np.ndarray, top: np.ndarray, size: tuple[float, float]) -> tuple[float, float, bool]:
-    """Where between two lines a name has most space, and whether it is turned by a right angle to fit."""
+def _space(
+    u: np.ndarray, bottom: np.ndarray, top: np.ndarray, size: tuple[float, float], half: float
+) -> tuple[float, float, bool]:
+    """Where between two lines a name of this half length has most space, and whether it is turned to fit."""
     turned = 0.0 < u[-1] - u[0] < _NARROW * size[0]
-    half = (0.01 if turned else _TEXT) * size[0]
+    half = (0.01 if turned else half) * size[0]
     grid = np.linspace(u[0], u[-1], 81)
     ends = np.interp(grid, u, bottom), np.interp(grid, u, top)
     free = []

@@ -8,6 +8,7 @@ import numpy as np
 
 from saddle.published import middle, points_of
 from saddle.reporting.extras import require
+from saddle.reporting.plot import normalized_axis
 from saddle.reporting.plot_boundaries import draw_published
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def draw_diagram(diagram: Diagram, ax: Axes | None = None) -> Axes:
     draw_published(ax, _capacities(diagram, (alpha[0], alpha[-1]), (kappa, top)))
     ax.set(xlim=(alpha[0], alpha[-1]), ylim=(kappa, top))
     ax.set(xlabel=r"load $\alpha$", ylabel=r"reference margin $\kappa_{\rm ref}$")
+    normalized_axis(ax, diagram[0].deviation, "reference_kappa", upwards=True)
     model = ", ".join([diagram[0].model, *diagram[0].options.values()])
     ax.set_title(f"{model}, probes of margin {kappa:g}", fontsize="medium")
     ax.legend(frameon=False, fontsize="small", loc="upper right")
