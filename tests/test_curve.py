@@ -6,6 +6,7 @@ import copy
 import csv
 import dataclasses
 import io
+import json
 import math
 import pickle
 import sys
@@ -126,6 +127,13 @@ def test_csv_has_17_digits(tmp_path: Path) -> None:
     assert float(rows[0]["q"]) == 0.1 + 0.2
     assert rows[0]["stable"] == "true"
     assert (rows[1]["free_entropy"], rows[1]["stable"], rows[1]["status"]) == ("", "", "not-converged")
+
+
+def test_infinity_is_a_parameter_or_no_value_in_csv() -> None:
+    point = dataclasses.replace(_cluster(0.1, math.inf, 0.2), order_parameters={"q1hat": math.inf})
+    (row,) = csv.DictReader(io.StringIO(Curve((point,)).to_csv()))
+    assert (row["y"], row["q1hat"]) == ("inf", "")
+    assert json.loads(Curve((point,)).to_json())["rows"][0]["order_parameters"]["q1hat"] is None
 
 
 def test_pandas() -> None:

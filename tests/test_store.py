@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -142,6 +143,17 @@ def test_two_writers_do_not_share_a_store(tmp_path: Path) -> None:
         assert rows(path) == [0]  # reading takes no lock
     with Store(path, HEADER):
         pass
+
+
+def test_a_disk_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(InputError, match=r"cannot be locked \(.*\), as a store must be: give a file on another disk"):
+        Store(tmp_path / "s.jsonl", HEADER)
 
 
 def test_a_store_in_which_nothing_was_written_is_removed(tmp_path: Path) -> None:

@@ -363,8 +363,9 @@ def test_a_real_cluster(time_limit: None, tmp_path: Path, capsys: pytest.Capture
         assert capsys.readouterr().out == serial
     with pytest.raises(InputError, match="--scheduler has its own"):
         compute(parse([*words, "--scheduler", "tcp://127.0.0.1:9", "--workers", "2"]), words)
-    assert cli.main([*words, "--scheduler", "no-address"]) == 2
-    assert "the scheduler no-address does not answer" in capsys.readouterr().err
+    for address, told in (("no-address", "missing port number"), ("http://localhost:80", "unknown address scheme")):
+        assert cli.main([*words, "--scheduler", address]) == 2
+        assert f"the scheduler {address} does not answer: {told}" in capsys.readouterr().err
 
 
 @pytest.mark.full

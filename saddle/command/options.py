@@ -283,15 +283,15 @@ def _check(parser: Parser) -> None:
 
 
 def _recompute(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a document written by --json or Curve.to_json")
+    _file(parser, "file", "a document written by --json or Curve.to_json")
     _json(parser)
 
 
 def _store(parser: Parser) -> None:
-    parser.add_argument("file", metavar="FILE", help="a file that --store wrote, also while it is being written")
+    _file(parser, "file", "a file that --store wrote, also while it is being written")
     _json(parser)
-    parser.add_argument("--csv", metavar="FILE", help="write the rows to FILE, 17 digits")
-    parser.add_argument("--netcdf", metavar="FILE", help="write them as netCDF, ranges as dimensions (extra 'data')")
+    _file(parser, "--csv", "write the rows to FILE, 17 digits")
+    _file(parser, "--netcdf", "write them as netCDF, ranges as dimensions (extra 'data')")
 
 
 _ADD: dict[str, Callable[[Parser], None]] = {
@@ -368,6 +368,10 @@ def _range(
     )
 
 
+def _file(parser: Parser, name: str, meaning: str) -> None:
+    parser.add_argument(name, metavar="FILE", type=_typed(_named), help=meaning)
+
+
 def _solver(parser: Parser, start: bool = True) -> None:
     """The options of every command that solves and writes rows."""
     tolerance = f"largest residual of the saddle equations (default {DEFAULT_TOLERANCE:g})"
@@ -382,9 +386,9 @@ def _solver(parser: Parser, start: bool = True) -> None:
     scheduler = "compute on the workers of a dask scheduler (tcp://host:port; extra 'parallel')"
     parser.add_argument("--scheduler", metavar="ADDRESS", help=scheduler)
     store = "keep every row in FILE as soon as it is finished; rows that are there are not computed again"
-    parser.add_argument("--store", metavar="FILE", help=store)
-    parser.add_argument("--csv", metavar="FILE", help="write the columns to FILE, 17 digits")
-    parser.add_argument("--plot", metavar="FILE", help="draw to FILE (.pdf, .png, .svg; extra 'plot')")
+    _file(parser, "--store", store)
+    _file(parser, "--csv", "write the columns to FILE, 17 digits")
+    _file(parser, "--plot", "draw to FILE (.pdf, .png, .svg; extra 'plot')")
 
 
 def scheduled(args: argparse.Namespace) -> bool:
@@ -428,6 +432,12 @@ def settings_of(command: str, given: Mapping[str, Any]) -> argparse.Namespace:
 
 
 _ON_PAPER = ("help", "json", "csv", "plot", *SCHEDULE)
+
+
+def _named(text: str) -> str:
+    if not text:
+        raise InputError("the name of a file is empty")
+    return text
 
 
 def _workers(text: str) -> int:

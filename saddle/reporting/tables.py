@@ -20,16 +20,22 @@ _MISSING = "-"
 
 
 def csv_text(curve: Curve) -> str:
-    """The columns of ``curve`` as comma-separated values: 17 significant digits, empty where there is no value."""
+    """The columns of ``curve`` as comma-separated values: 17 significant digits, empty where there is no value.
+
+    Infinity is a value of a parameter (``y``, ``beta``), as in JSON, and none of what is found.
+    """
     text = io.StringIO()
+    parameters = {name for point in curve.points for name in point.parameters}
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(curve.columns)
-    writer.writerows([_csv_cell(row.get(name)) for name in curve.columns] for row in curve.flat_rows)
+    writer.writerows(
+        [_csv_cell(row.get(name), name in parameters) for name in curve.columns] for row in curve.flat_rows
+    )
     return text.getvalue()
 
 
-def _csv_cell(value: object) -> str:
-    if value is None or (isinstance(value, float) and (math.isnan(value) or value == -math.inf)):
+def _csv_cell(value: object, parameter: bool) -> str:
+    if value is None or (isinstance(value, float) and not math.isfinite(value) and not (parameter and value == math.inf)):
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"

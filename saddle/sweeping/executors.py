@@ -112,6 +112,7 @@ class Scheduler(Pool):
 
         distributed = require("distributed", "parallel", "--scheduler")
         try:
+            distributed.comm.resolve_address(address)  # a client that cannot be does not end either
             self._client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise InputError(f"the scheduler {address} does not answer: {' '.join(str(error).split())}") from error

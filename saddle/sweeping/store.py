@@ -167,9 +167,13 @@ def _locked(path: str) -> int:
                 return descriptor
         except FileNotFoundError:  # removed between opening and locking
             pass
-        except OSError as error:
+        except BlockingIOError as error:
             os.close(descriptor)
             raise InputError(f"{path} is in use by another process: wait for it, or give another file") from error
+        except OSError as error:
+            os.close(descriptor)
+            told = f"{path} cannot be locked ({error.strerror}), as a store must be: give a file on another disk"
+            raise InputError(told) from error
         os.close(descriptor)
 
 
