@@ -244,6 +244,36 @@ class Fragile(Executor):
         return future
 
 
+class Ending(Executor):
+    """An executor in this process that is gone after some calls, like a dask client whose scheduler has ended."""
+
+    _max_workers = 1
+
+    def __init__(self, calls: int) -> None:
+        self.calls = calls
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **settings: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.calls -= 1
+        if self.calls < 0:
+            future.cancel()
+            future.set_running_or_notify_cancel()
+        else:
+            future.set_result(function(*arguments))
+        return future
+
+
+@pytest.mark.parametrize("calls", [0, 2])
+def test_an_executor_that_has_ended_is_named_and_rows_are_kept(calls: int, tmp_path: Path) -> None:
+    grid, path = {"model": MODEL, "kappa": [0.0, 0.1, 0.2, 0.25, 0.5]}, tmp_path / "s.jsonl"
+    with pytest.raises(InputError, match="The executor has ended, or its scheduler has; what was finished is kept"):
+        saddle.sweep("capacity", grid, Ending(calls), store=path)
+    if calls:
+        done = len(saddle.load_store(path).curve)
+        assert 0 < done < 5
+    assert same(saddle.sweep("capacity", grid, executor=1, store=path), saddle.capacity(MODEL, grid["kappa"]))
+
+
 def test_a_point_that_kills_its_worker_is_given_up() -> None:
     made: list[Executor] = []
 

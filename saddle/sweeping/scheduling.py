@@ -14,8 +14,9 @@ import argparse
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 from replica.errors import InputError
 from saddle.command.commands import prepared
@@ -153,7 +154,7 @@ class Spread:
             first = self._queue.popleft()
             self._took(first, work_off(self.args, first.unit, self.known(first.unit), 0.0))
         for future in starting:
-            if (error := future.exception()) is not None:
+            if (error := _error(future)) is not None:
                 raise InputError(_STILLBORN if died(error) else f"A worker failed to start: {error}") from error
         while self._queue or self._flying:
             self._submit()
@@ -185,7 +186,7 @@ class Spread:
 
     def _landed(self, future: Future[list[Outcome]]) -> bool:
         """Take what a future brought; whether its worker lives."""
-        bundle, error = self._flying.pop(future), future.exception()
+        bundle, error = self._flying.pop(future), _error(future)
         if error is None:
             outcomes = future.result()
             self._queue.extendleft(reversed(bundle[len(outcomes) :]))
@@ -218,6 +219,15 @@ class Spread:
         row = empty_row(self.args, unit, place, Status.NOT_CONVERGED, message)
         self.take(unit, Outcome([(place, (row,))]))
         pending.deaths = _ALONE
+
+
+def _error(future: Future[Any]) -> BaseException | None:
+    """What a future failed with; one that was cancelled, which is no business of ours, has lost its executor."""
+    try:
+        return future.exception()
+    except CancelledError:
+        told = "The executor has ended, or its scheduler has; what was finished is kept in the store, if there is one."
+        raise InputError(told) from None
 
 
 _STILLBORN = (
