@@ -244,12 +244,12 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
             centres = _narrow(window, mpmath.sqrt(v), found) if several else []
             far = tilted and _is_far(mpmath.sqrt(v), found, [f(environment) for f in pulled])
             if far:
-                step = _SHARED * rule.step
                 window, centres = _around_peaks(lambda at: body({**environment, z: at}), v, found, rule)
+                step = rule.step * (_SHARED if len(centres) > 1 else 1)
             elif len(centres) == 2:  # a loss or the side of an edge has the one narrow kink, which the window does not know
                 window = (*centres[1], *window[2:])
             # one narrow kink has the nodes around it, and those around the bulk are dense enough for wide ones
-            many = far or len(centres) > 2
+            many = len(centres) > (1 if far else 2)
             nodes = _many_centres(window, centres, step) if many else _whole_line(window, step)
         total, local = mpmath.mpf(0), dict(environment)
         for local[z], weight in nodes:

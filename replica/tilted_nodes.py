@@ -1,7 +1,8 @@
 r"""Where the mass of an average of a power is: nodes for the oracle.
 
 A power as in :math:`E\,[H(a - b z)^m]` tilts the Gaussian in front of it: its mass may be far outside of the range of ``z``,
-in a peak that is narrower, or in two of them.  The peaks are looked for on a grid that grows until the integrand has
+in a peak that is narrower, or in two of them.  A tail, as of a reference with a margin of many standard deviations, does so
+up to its kink.  The peaks are looked for on a grid that grows until the integrand has
 fallen below the digits asked for; beyond the outermost one it falls at least like the Gaussian.
 """
 
@@ -14,9 +15,12 @@ import mpmath
 import sympy as sp
 
 from replica.expr import Average, H
+from replica.parts.pieces import Pieces
 
 NEAR = 3.0
 """Standard deviations by which mass may move inside of the usual range."""
+_TAILS = (H, Pieces)
+"""Functions that fall like a Gaussian on one side of their kink."""
 _SPACING = 1.0
 """Of the grid, in standard deviations."""
 _WIDEST = 14
@@ -28,8 +32,9 @@ _NOTHING = -mpmath.mpf(10) ** 30
 
 
 def is_tilted(body: sp.Expr, z: sp.Symbol) -> bool:
-    """Whether a body has a power of a function of the variable whose exponent may be large, and no average inside."""
-    return not body.has(Average) and any(p.base.has(z) and not p.exp.is_Integer for p in body.atoms(sp.Pow))
+    """Whether a body has a tail or a power of a function of the variable that may move its mass, and no average inside."""
+    powers = any(p.base.has(z) and not p.exp.is_Integer for p in body.atoms(sp.Pow))
+    return not body.has(Average) and (powers or any(tail.has(z) for tail in body.atoms(*_TAILS)))
 
 
 def pulls(body: sp.Expr, z: sp.Symbol) -> list[sp.Expr]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.special import erfcx, log_ndtr
 
+import replica
 import saddle
+from replica import zoo
+from replica.evaluation import evaluate
 from saddle.points.setting import Setting
 from saddle.points.solving import problem_of, reference_point
 
 BINARY = ("binary-perceptron", "franz-parisi")
 
 
-def energetic(point: saddle.SaddlePoint) -> float:
+def energetic(point: saddle.SaddlePoint | SimpleNamespace) -> float:
     """The average of ln H over patterns, references and probes (arXiv 2107.01163), for references in the far tail.
 
     The reference's stability exceeds the margin by ``s``, whose weight is exp(-c s - s^2/2) over its norm.
@@ -34,6 +39,16 @@ def energetic(point: saddle.SaddlePoint) -> float:
         field = (mean - np.sqrt(q - t * t / qr - b * b) * y) / np.sqrt(1.0 - q)
         total += weight * float(tilted @ log_ndtr(-field) @ of_y) / np.sqrt(2.0 * np.pi)
     return total
+
+
+@pytest.mark.parametrize("reference_kappa", [15.0, 60.0])
+def test_the_oracle_finds_the_mass_of_a_far_reference(reference_kappa: float) -> None:
+    overlaps, margins = {"q": 0.6, "t": 0.35, "p": 0.55, "qr": 0.5}, {"kappa": 0.9 * reference_kappa}
+    margins["reference_kappa"] = reference_kappa
+    entropy = replica.derive(zoo.binary_perceptron(), "franz-parisi")
+    found = evaluate(entropy.energetic, {**overlaps, **margins}, dict(entropy.definitions), digits=13)
+    expected = energetic(SimpleNamespace(order_parameters=overlaps, parameters=margins))
+    assert float(found) == pytest.approx(expected, rel=1e-11)
 
 
 @pytest.mark.parametrize(("margin", "kappa", "distance"), [("max", 0.0, 0.4999), ("max", 0.0, 0.45), (20.0, 10.0, 0.2)])
