@@ -121,6 +121,29 @@ def test_a_reference_far_away_does_not_hold_its_replicas() -> None:
         assert point.status is Status.BRANCH_END and "field along the reference vanishes" in point.message
 
 
+FAR = {"Q": 0.369791, "Qhat": 691.68875, "q0hat": 623.61441, "B": -95.9277, "C": -0.17088}
+
+
+@pytest.mark.usefixtures("plain_python")
+def test_replicas_that_are_farther_apart_than_typical_solutions() -> None:
+    """The exact number is the sum of three terms integrated to 25 digits, each maximum solved for at every node."""
+    point = saddle.solve((zoo.model(f"{OWN}:zero_one"), ANSATZE[0]), alpha=0.5, y=math.inf, distance=0.09, start=FAR)
+    assert abs(point["local_entropy"] + 0.257815094066813959) <= point.error < 1e-11
+    assert point.status is Status.NEGATIVE_ENTROPY
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("alpha", "end"), [(0.3, 0.106), (0.5, 0.093)])
+def test_branch_ends_where_the_overlap_matrix_stops_being_positive(alpha: float, end: float) -> None:
+    pairing = zoo.model(f"{OWN}:zero_one"), ANSATZE[0]
+    inside, beyond = (
+        saddle.solve(pairing, alpha=alpha, y=math.inf, distance=end + apart) for apart in (-0.0005, 0.001)
+    )
+    room = inside.order_parameters["Q"] - inside.order_parameters["q1"]
+    assert inside.status.has_value and 0.0 < 1.0 + inside.order_parameters["C"] / room < 0.02
+    assert beyond.status is Status.BRANCH_END and "stops being positive" in beyond.message
+
+
 def test_norms_of_a_limit_are_told_apart() -> None:
     limit = infinite_limit((model_of("own"), "local-entropy-reference"))
     shat, q_w, q_ref, d = sp.symbols("Shat Q_w Q_ref D")

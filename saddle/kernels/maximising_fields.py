@@ -214,7 +214,7 @@ def {name}_nodes({parameters}, v, variance, S, C, origin, quarter_step, reach):
     wide = min(reach, {widest}) * sd
     jumps = {jumps}
     step, most = 4.0 * quarter_step, 0
-    while math.sinh(most * step) < 9.5:
+    while math.sinh(most * step) < 12.0:
         most += 1
     {z} = -wide
     x, s = {name}({parameters}, v)

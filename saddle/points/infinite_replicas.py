@@ -41,6 +41,8 @@ _FIELD = 1e-3
 _FIRST_STEP, _SHORTEST_STEP, _LARGEST_CHANGE, _MOST_STEPS = 0.05, 1e-4, 1.0, 200
 _MOST_ITERATIONS = 500
 _SINGULAR = 1e-4
+_EDGE, _CLOSED = 0.02, 1e-6
+"""Openness of the overlap matrix below which a branch that stops has lost positivity, and the smallest that is told."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +128,16 @@ class InfiniteProblem:
         sinh, cosh, origin = rule.tables()
         out = np.full(self._size, math.nan)
         try:
-            getattr(self.kernel, name)(arguments, sinh, cosh, origin, rule.step / 4, rule.reach, out)
+            # below a margin two parabolas meet: a field has its maximiser farther out by this factor
+            reach = rule.reach / max(self.openness(values), _CLOSED) if name == "energetic" else rule.reach
+            getattr(self.kernel, name)(arguments, sinh, cosh, origin, rule.step / 4, reach, out)
         except (ZeroDivisionError, ValueError, OverflowError):
             out[:] = math.nan
         return out * self.alpha if name == "energetic" else out
+
+    def openness(self, values: Mapping[str, float]) -> float:
+        """The smallest eigenvalue of the replicas' overlap matrix, over what it would be without a shift; at most 1."""
+        return 1.0 + min([0.0, *(values[shift] / self._unit(shift, values) for shift in self._rooms)])
 
     def sharpen(self, values: Mapping[str, float]) -> bool:
         """Choose rules that are fine enough at these values; whether that changed any."""
@@ -204,15 +212,17 @@ class InfiniteProblem:
         """Derivative of the unknowns in their natural coordinates.
 
         These are the logarithm of a variance, and for the shift of an overlap ``q`` the inverse hyperbolic sine of its ratio
-        to ``1 - q`` (or to what ``q`` leaves to the norm): it grows exponentially as that tends to 0.
+        to ``1 - q`` (or to what ``q`` leaves to the norm): it grows exponentially as that tends to 0.  Of all others it is
+        the inverse hyperbolic sine itself: conjugates grow without a bound towards the ends of a branch.
         """
         found = np.ones(len(self.unknowns))
         for i, name in enumerate(self.unknowns):
-            if name in self._positive:
-                found[i] = values[name]
-            elif name in self._rooms:
-                found[i] = math.hypot(values[name], _linear(self._rooms[name], values))
+            found[i] = values[name] if name in self._positive else math.hypot(values[name], self._unit(name, values))
         return found
+
+    def _unit(self, name: str, values: Mapping[str, float]) -> float:
+        """The size of an unknown beside which it is small: what an overlap leaves for its shift, or 1."""
+        return _linear(self._rooms[name], values) if name in self._rooms else 1.0
 
     def moved(self, values: Mapping[str, float], step: Vector) -> dict[str, float]:
         """The values after a step in natural coordinates."""
@@ -221,11 +231,9 @@ class InfiniteProblem:
             change = min(max(change, -_LONGEST), _LONGEST)
             if name in self._positive:
                 moved[name] = values[name] * math.exp(change)
-            elif name in self._rooms:
-                left = _linear(self._rooms[name], values)
-                moved[name] = left * math.sinh(math.asinh(values[name] / left) + change)
             else:
-                moved[name] = values[name] + change
+                unit = self._unit(name, values)
+                moved[name] = unit * math.sinh(math.asinh(values[name] / unit) + change)
         return moved
 
     def response(self, here: Terms) -> Vector:
@@ -364,6 +372,9 @@ def _cut_off(
     fields = [values[conjugate(name)] for name in problem.ansatz.imposed if conjugate(name) in problem.unknowns]
     if fields and abs(fields[0]) < _FIELD:
         reason = f"the field along the reference vanishes at {where}; beyond, it does not hold its replicas"
+        return _nothing(problem, Status.BRANCH_END, f"No saddle: {reason}.", log)
+    if problem.openness(values) < _EDGE:
+        reason = f"the overlap matrix of the replicas stops being positive right beyond {where}"
         return _nothing(problem, Status.BRANCH_END, f"No saddle: {reason}.", log)
     message = f"Not converged: the branch could be followed to {where}; beyond, its shifts leave double precision."
     return _nothing(problem, Status.NOT_CONVERGED, message, log)

@@ -9,3 +9,4 @@ def ternary() -> Model:
 
 
 sparse = Model("sparse-perceptron", DiscreteWeights((-1, 0, 1), prior=(0.25, 0.5, 0.25)))
+zero_one = Model("zero-one-perceptron", DiscreteWeights((0, 1)))
