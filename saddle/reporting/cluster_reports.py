@@ -102,8 +102,7 @@ def local_entropy(
     spelling, given = ("overlap", overlap) if overlap is not None else ("distance", distance)
     where = as_numbers(spelling, given)
     ranges: dict[str, Sequence[Any]] = {"alpha": as_numbers("alpha", alpha), "kappa": as_numbers("kappa", kappa)}
-    ranges |= as_range(temperatures)
-    ranges |= {} if y is None else {"y": _replicas(y)}
+    ranges |= as_range(temperatures) | ({} if y is None else {"y": _replicas(y)})
     lines = [places(line) for line in branches({**ranges, spelling: where}, spelling)]
     defaults = {} if external_entropy is None else {"y": 1.0}
     return _along(setting, lines, defaults, _solver(external_entropy), start, tolerance, Steps(journal, progress))

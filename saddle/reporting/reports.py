@@ -121,9 +121,8 @@ def franz_parisi(
         costs 1 (or the loss of :func:`replica.soft`).  ``"inf"`` is the hard constraint.  Columns ``energy`` and
         ``entropy`` are those of the probes.
     reference : Model or str, optional
-        Whose typical solution the reference is, if its constraint is another one than that of the probes: a window around
-        which a margin is asked for, a finite temperature or a loss around a hard constraint.  Its temperature is
-        ``reference_beta`` alone.
+        Whose typical solution the reference is, if its constraint is another one than that of the probes: a window, a
+        temperature or a loss around which a margin is asked for.  Its temperature is ``reference_beta`` alone.
 
     Raises
     ------
