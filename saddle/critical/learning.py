@@ -26,6 +26,7 @@ from saddle.points.outcome import order_parameters
 from saddle.points.results import SaddlePoint, Status, Threshold
 from saddle.points.setting import Setting
 from saddle.points.solving import DEFAULT_TOLERANCE, problem_of, solve_point, spinodal
+from saddle.points.thermal import THERMAL
 from saddle.reporting.curve import Curve
 from saddle.reporting.reports import Numbers, as_numbers
 from saddle.reporting.temperatures import Temperatures, as_range, at_temperature
@@ -182,8 +183,8 @@ def _perfect(student: SaddlePoint) -> SaddlePoint:
 
 
 def _without_energy(student: SaddlePoint) -> dict[str, float]:
-    """Energy and entropy of the teacher, where a student has them."""
-    return {name: 0.0 for name in ("energy", "entropy") if name in student.observables}
+    """Energy and entropy of the teacher, exactly, where a student has them."""
+    return {name: 0.0 for name in THERMAL if name in student.observables}
 
 
 def _thresholds(setting: Setting, line: Place, tolerance: float) -> list[Row]:

@@ -50,6 +50,10 @@ class Rule:
         return *self.tables(), self.step / 4, self.reach
 
 
+ROUGH = Rule(0.4, 8.0)
+"""A rule for slopes that scale an error: four digits; its reach keeps the steps at the ends of the range small."""
+
+
 @lru_cache(maxsize=64)
 def _rule(step: float, reach: float) -> Rule:
     """One object per rule, so that its tables are made once."""

@@ -10,6 +10,7 @@ own: close to an inner overlap of 1 that of the free entropy is far smaller than
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -19,9 +20,9 @@ from saddle.kernels.quadrature import Rule
 from saddle.points.newton import Attempt, followed
 from saddle.points.problem import Problem, State
 from saddle.points.results import Iteration, Number, SaddlePoint, Status
-from saddle.points.series_error import errors_of_clusters
+from saddle.points.series_error import errors_of_derivative
 from saddle.points.setting import Setting
-from saddle.points.thermal import energy, heat, temperature
+from saddle.points.thermal import Warmth, energy, temperature, warmth
 
 _EPS = float(np.finfo(float).eps)
 _ROUNDING = 16 * _EPS
@@ -30,6 +31,9 @@ _FINER = 1.2
 _MUCH_FINER = 2.0
 _SLOWLY = 2.0
 """The same for averages that may branch, whose error falls like the step, and what their difference is multiplied by."""
+
+_NUDGE = 1e-4
+"""Relative change of a multiplicity for a slope that scales an error."""
 
 
 @dataclass(frozen=True)
@@ -83,18 +87,21 @@ def cluster_point(
     if better is None:
         return not_converged(setting, values, Attempt(state, iterations, False), tolerance)
     found, sizes = _entropies(problem, better, refined)
-    warm, plain = (energy(setting, problem, at, rule) for at, rule in ((better, refined), (state, setting.rule)))
-    inside = found.internal + heat(setting, values, warm)
     change = found.difference(entropies(problem, state, setting.rule))
-    heated = replace(change, internal=change.internal + abs(heat(setting, values, warm - plain)))
-    quadrature, errors = _errors(setting, problem, state, heated, sizes)
+    quadrature, errors = _errors(setting, problem, state, change, sizes)
+    warm = warmth(setting, problem, (state, better), refined)
     if setting.ansatz.extremised and not {*setting.ansatz.extremised} <= values.keys():
         # m is a zero of the complexity, and moves the internal entropy by what moves it over m
-        of_m = (abs(found.complexity) + errors.complexity) / problem.parameters[setting.ansatz.multiplicities[0]]
+        uncertain = abs(found.complexity) + errors.complexity
+        of_m = uncertain / problem.parameters[setting.ansatz.multiplicities[0]]
         errors = replace(errors, internal=errors.internal + of_m)
+        if warm.beta:
+            warm = replace(warm, error=warm.error + uncertain * _energy_over_complexity(setting, problem, state))
+    inside = found.internal + warm.heat
+    errors = replace(errors, internal=errors.internal + warm.beta * warm.error)
     negative = setting.model.weights.counts and inside < -errors.internal
     status = Status.NEGATIVE_ENTROPY if negative else Status.CONVERGED
-    observables = _thermal(setting, problem, values, better, warm)
+    observables: dict[str, Number] = {**_thermal(setting, problem, better, errors.free_entropy, warm)}
     observables |= _observables(setting, problem, better, replace(found, internal=inside), errors)
     return SaddlePoint(
         **setting.identity,
@@ -126,7 +133,7 @@ def _errors(
     copies, rounded = problem.copies(state)[name], _rounded_overlaps(problem, state)
     inside = 2.0 * copies * rounded / problem.parameters[name]  # it grows like the square of the multiplicity
     slowly = _SLOWLY if setting.variant == "continued" else 1.0
-    left_out = errors_of_clusters(problem, state, setting.rule)
+    left_out = errors_of_derivative(problem, state, setting.rule, name)
     imposed = _EPS * sum(abs(problem.slope(state, name)) for name in problem.imposed)
     quadrature = slowly * change.free_entropy
     return quadrature, Entropies(
@@ -153,15 +160,25 @@ def observable_names(setting: Setting) -> tuple[str, ...]:
     return (*split, *(("slope",) if setting.ansatz.imposed else ("replicon", "stable")))
 
 
-def _thermal(
-    setting: Setting, problem: Problem, values: Mapping[str, float], state: State, energy: float
-) -> dict[str, Number]:
+def _thermal(setting: Setting, problem: Problem, state: State, error: float, warm: Warmth) -> dict[str, float]:
     """Energy of a replica and entropy of all that the free entropy is about; nothing without a temperature."""
     if not temperature(setting):
         return {}
     copies = setting.ansatz.multiplicities[0]
     counted = problem.parameters[copies] / problem.copies(state)[copies]
-    return {"energy": energy, "entropy": state.free_entropy + counted * heat(setting, values, energy)}
+    return warm.row(state.free_entropy, error, counted)
+
+
+def _energy_over_complexity(setting: Setting, problem: Problem, state: State) -> float:
+    """By how much the energy changes with the complexity, along the multiplicity."""
+    name = setting.ansatz.multiplicities[0]
+    there = Problem(problem.kernel, {**problem.parameters, name: problem.parameters[name] * (1.0 + _NUDGE)}, problem.given)
+    moved = followed(there, state, setting.rule)
+    if moved is None:
+        return math.inf
+    energies = [energy(setting, p, s, setting.rule) for p, s in ((problem, state), (there, moved))]
+    outside = [entropies(p, s, setting.rule).complexity for p, s in ((problem, state), (there, moved))]
+    return abs((energies[1] - energies[0]) / (outside[1] - outside[0]))
 
 
 def _observables(

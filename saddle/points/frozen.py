@@ -26,7 +26,7 @@ from saddle.points.clusters import observable_names
 from saddle.points.outcome import without_value
 from saddle.points.results import Number, SaddlePoint
 from saddle.points.setting import Setting
-from saddle.points.thermal import temperature
+from saddle.points.thermal import THERMAL, temperature
 
 _UNSTABLE = "The frozen solution is unstable here (negative replicon): symmetry is broken between its states as well."
 _COLDEST = 1e-4
@@ -109,12 +109,16 @@ def _freezing(symmetric: Symmetric, hot: str, beta: float) -> SaddlePoint:
 def _result(
     setting: Setting, values: Mapping[str, float], symmetric: SaddlePoint, m: float, tolerance: float
 ) -> SaddlePoint:
-    (name,), complexity = setting.ansatz.extremised, _entropy(symmetric)
+    (name,), complexity, error = setting.ansatz.extremised, _entropy(symmetric), symmetric.error
     observables: dict[str, Number] = {}
-    if temperature(setting):
-        observables = {"energy": symmetric.observables["energy"], "entropy": complexity / m}
+    if hot := temperature(setting):
+        energy, of_energy, _, error = (float(symmetric[key]) for key in THERMAL)  # type: ignore[arg-type]
+        if name not in values and m < 1.0:
+            # beta_c is a zero of the entropy, which grows by beta de
+            of_energy += (abs(complexity) + error) / symmetric.parameters[hot]
+        observables = dict(zip(THERMAL, (energy, of_energy, complexity / m, error / m), strict=True))
     counted = setting.model.weights.counts
-    split = (0.0, 0.0, complexity, symmetric.error) if counted else (None,) * 4
+    split = (0.0, 0.0, complexity, error) if counted else (None,) * 4
     observables |= dict(zip(observable_names(setting), split, strict=False))
     return SaddlePoint(
         **setting.identity,

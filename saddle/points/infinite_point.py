@@ -11,7 +11,7 @@ from saddle.points.clusters import observable_names
 from saddle.points.infinite_replicas import InfinitePoint, InfiniteProblem, solve_infinite
 from saddle.points.results import Number, SaddlePoint, Status
 from saddle.points.setting import Setting
-from saddle.points.thermal import temperature
+from saddle.points.thermal import THERMAL, temperature
 
 
 def is_infinite(setting: Setting, values: Mapping[str, float]) -> bool:
@@ -74,14 +74,16 @@ def _observables(setting: Setting, found: InfinitePoint, rate: float) -> dict[st
     known: dict[str, Number] = {name: value if math.isfinite(value) else None for name, value in numbers}
     if hot := temperature(setting):
         energy = -found.constraint_slopes[hot]  # that of one replica; the entropy of all of them has no value
-        return {"energy": energy if math.isfinite(energy) else None, "entropy": None, **known}
+        both = (energy, found.constraint_errors[hot]) if math.isfinite(energy) else ()
+        return {**dict.fromkeys(THERMAL), **dict(zip(THERMAL, both, strict=False)), **known}
     return known
 
 
 def _with_heat(found: InfinitePoint, hot: str, beta: float) -> InfinitePoint:
     r"""The point with the entropy in a cluster, :math:`\phi + \beta e`; at zero temperature no pattern is violated."""
     if math.isinf(beta):
-        return replace(found, constraint_slopes={**found.constraint_slopes, hot: 0.0})
+        cold = [{**known, hot: 0.0} for known in (found.constraint_slopes, found.constraint_errors)]
+        return replace(found, constraint_slopes=cold[0], constraint_errors=cold[1])
     return replace(
         found,
         local_entropy=found.local_entropy - beta * found.constraint_slopes[hot],

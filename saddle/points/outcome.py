@@ -13,22 +13,20 @@ import numpy as np
 
 from replica.ansatz import conjugate
 from replica.parts.teacher import generalization_error
-from saddle.kernels.quadrature import Rule
+from saddle.kernels.quadrature import ROUGH, Rule
 from saddle.points.clusters import cluster_point, observable_names
-from saddle.points.newton import Attempt
+from saddle.points.newton import Attempt, followed
 from saddle.points.problem import Observables, Problem, State
 from saddle.points.results import Iteration, SaddlePoint, Status
 from saddle.points.series_error import response
 from saddle.points.setting import Setting
 from saddle.points.stability import Stability, of_conditioned, of_replicon
-from saddle.points.thermal import energy, heat, temperature
+from saddle.points.thermal import THERMAL, temperature, warmth
 
 _EPS = float(np.finfo(float).eps)
 _ROUNDING = 16 * _EPS
 _FINER = 1.25
 """How much finer the steps of the refined rule are: its error is the plain one's to this power, so that it sees that one."""
-_SENSITIVITY_RULE = Rule(0.4, 8.0)
-"""A rule for slopes that scale an error: four digits; its reach keeps the steps at the ends of the range small."""
 
 
 def finished(
@@ -58,10 +56,13 @@ def finished(
         message = f"The solution found has entropy {value:.12g} above the bound {bound:.12g}: a spurious branch."
         return without_value(setting, values, Status.NOT_CONVERGED, message, iterations, tolerance)
     if temperature(setting):
-        found = energy(setting, problem, state, setting.rule)
-        observables = {"energy": found, "entropy": value + heat(setting, values, found), **observables}
-    entropy = observables.get("entropy", value)
-    negative = setting.model.weights.counts and isinstance(entropy, float) and entropy < -error
+        finer = setting.rule.refined(_FINER)
+        states = state, followed(problem, state, finer)
+        warm = warmth(setting, problem, states, finer, _uncertain(problem, reference))
+        observables = {**warm.row(value, error), **observables}
+    entropy, uncertainty = (observables.get(f"entropy{of}", plain) for of, plain in (("", value), ("_error", error)))
+    numbers = isinstance(entropy, float) and isinstance(uncertainty, float)
+    negative = setting.model.weights.counts and numbers and entropy < -uncertainty
     status = Status.NEGATIVE_ENTROPY if negative else Status.CONVERGED
     return SaddlePoint(
         **setting.identity,
@@ -151,15 +152,21 @@ def _reference_error(problem: Problem, state: State, reference: SaddlePoint | No
         return 0.0
     # where the reference's fields are far in a tail, exponents that cancel lose as many units of rounding
     total = 2.0 * _EPS * problem.exponent * abs(problem.alpha * state.energetic)
-    here = problem.state(state.coordinates, _SENSITIVITY_RULE, jacobian=False)
+    here, uncertain = problem.state(state.coordinates, ROUGH, jacobian=False), _uncertain(problem, reference)
     for name, value in problem.given.items():
         shift = 1e-9 * max(abs(value), 1e-3)
         moved = Problem(problem.kernel, problem.parameters, {**problem.given, name: value - shift})
-        there = moved.state(state.coordinates, _SENSITIVITY_RULE, jacobian=False)
+        there = moved.state(state.coordinates, ROUGH, jacobian=False)
         if here is not None and there is not None and math.isfinite(there.free_entropy):
             slope = abs(there.free_entropy - here.free_entropy) / shift
-            total += slope * (4 * _EPS * max(1.0, abs(value)) + 4 * reference.residual)
+            total += slope * uncertain[name]
     return total
+
+
+def _uncertain(problem: Problem, reference: SaddlePoint | None) -> dict[str, float]:
+    """The errors of the order parameters that a reference gives."""
+    residual = 0.0 if reference is None else reference.residual
+    return {name: 4 * _EPS * max(1.0, abs(value)) + 4 * residual for name, value in problem.given.items()}
 
 
 def not_converged(
@@ -192,7 +199,7 @@ def without_value(
     keys: tuple[str, ...] = ("slope", "bound", "stable") if setting.ansatz.imposed else symmetric
     keys = observable_names(setting) if setting.ansatz.multiplicities else keys
     keys = (*keys, "generalization_error") if setting.teacher_overlap else keys
-    keys = ("energy", "entropy", *keys) if temperature(setting) else keys
+    keys = (*THERMAL, *keys) if temperature(setting) else keys
     observables: dict[str, float | bool | None] = dict.fromkeys(keys)
     if "bound" in keys:
         observables["bound"] = setting.model.weights.distance_bound(values["distance"])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from saddle.points.averages import Average
 
 Number = float | int | bool | str | None
-OWN_ERRORS = ("local_entropy_error", "internal_entropy_error", "complexity_error")
+OWN_ERRORS = ("energy_error", "entropy_error", "local_entropy_error", "internal_entropy_error", "complexity_error")
 """Columns with the absolute errors of the observables that have one of their own."""
 
 
@@ -114,7 +114,7 @@ class SaddlePoint:
     observables : mapping
         What the ansatz adds: ``overlap, distance, replicon, stable`` (RS), ``slope, bound, stable``
         (Franz-Parisi: the reference's saddle and the probes'); ``local_entropy`` or ``internal_entropy`` and ``complexity``
-        of clusters, each with its own error.
+        of clusters, and at finite temperature ``energy`` and ``entropy``, each with its own error.
     window : pair of float or None
         Distances between which there is no saddle, where this point lies in such a window.
     options : mapping

@@ -2,7 +2,8 @@ r"""What the error of a covariance that is a series does to entropies at a saddl
 
 Only the free entropy is stationary: with :math:`w_k` its derivative in the covariance of the overlap :math:`q_k`, which is
 known at most :math:`\epsilon(q_k)` off, its error is :math:`\sum_k |w_k|\,\epsilon(q_k)`.  The entropy inside of a cluster
-of ``m`` replicas is the derivative of that of all of them along the saddle, :math:`\Phi'(m)`, so that its error is
+of ``m`` replicas is the derivative of that of all of them along the saddle, :math:`\Phi'(m)` (and an energy is one in an
+inverse temperature), so that its error is
 
 .. math:: \sum_k \big|w_k'(m)\big|\,\epsilon(q_k) + \big|w_k\, q_k'(m)\big|\,\epsilon'(q_k),
 
@@ -21,7 +22,7 @@ from saddle.points.newton import followed
 from saddle.points.problem import Problem, State, Vector
 
 _STEP = 1e-4
-"""Relative change of a multiplicity for differences: they are good to about as much, enough for an error."""
+"""Relative change of a parameter for differences: they are good to about as much, enough for an error."""
 _CHORDS = tuple(2.0**-k for k in range(16))
 """Lengths of chords, in parts of what an overlap leaves to 1."""
 
@@ -59,26 +60,31 @@ def response(problem: Problem, state: State, rule: Rule) -> Response:
     return Response(np.append(slopes, last), np.append(bounds + of_variance, of_variance))
 
 
-def errors_of_clusters(problem: Problem, state: State, rule: Rule) -> tuple[float, float, float]:
-    """The errors of the free entropy, of that inside of a cluster and of the complexity, all 0 where covariances are exact.
+def errors_of_derivative(problem: Problem, state: State, rule: Rule, name: str) -> tuple[float, float, float]:
+    """The errors of the free entropy, of its derivative in a parameter, and of it less the parameter times that.
 
-    ``state`` has a Jacobian.
+    In a multiplicity that is the entropy inside of a cluster and the complexity, of the free entropy of all copies.  All are
+    0 where covariances are exact.  ``state`` has a Jacobian.
     """
     here = response(problem, state, rule)
     if not len(here.slopes):
         return 0.0, 0.0, 0.0
-    name = problem.meta["multiplicities"][0]
-    m, copies = problem.parameters[name], problem.copies(state)[name]
+    m, copies = problem.parameters[name], _copies(problem, state, name)
     there = Problem(problem.kernel, {**problem.parameters, name: m * (1.0 + _STEP)}, problem.given)
     shifted = followed(there, state, rule)
     if shifted is None:
         return here.of_free_entropy, np.inf, np.inf
     slopes = copies * here.slopes
-    rates = (there.copies(shifted)[name] * response(there, shifted, rule).slopes - slopes) / (_STEP * m)
+    rates = (_copies(there, shifted, name) * response(there, shifted, rule).slopes - slopes) / (_STEP * m)
     moves = np.array([abs(shifted.overlaps[k] - state.overlaps[k]) for k in problem.active]) / (_STEP * m)
     of_move = float(np.abs(slopes[:-1]) @ (moves * _steepness(problem, state, rule)))
-    internal = float(np.abs(rates) @ here.errors) + of_move
-    return here.of_free_entropy, internal, float(np.abs(slopes - m * rates) @ here.errors) + m * of_move
+    slope = float(np.abs(rates) @ here.errors) + of_move
+    return here.of_free_entropy, slope, float(np.abs(slopes - m * rates) @ here.errors) + m * of_move
+
+
+def _copies(problem: Problem, state: State, name: str) -> float:
+    """How often the free entropy is taken where it is differentiated in a parameter."""
+    return problem.copies(state)[name] if name in problem.meta["multiplicities"] else 1.0
 
 
 def _covariances(problem: Problem, state: State, rule: Rule, share: float) -> tuple[Vector, Vector, float]:

@@ -24,6 +24,7 @@ UNITS = {
     "bound": _ENTROPY,
     "complexity": _ENTROPY,
     **dict.fromkeys(OWN_ERRORS, f"{_ENTROPY}, absolute"),
+    "energy_error": "per weight, absolute",
     "entropy": _ENTROPY,
     "error": "of the value, absolute",
     "free_entropy": _ENTROPY,
