@@ -72,6 +72,10 @@ class FreeEntropy:
     definitions: Mapping[sp.Symbol, sp.Expr]
     steps: tuple[Step, ...]
 
+    def __repr__(self) -> str:
+        found = ", ".join(parameter.symbol for parameter in self.order_parameters)
+        return f"FreeEntropy of {self.model.name}, {self.ansatz.name}: order parameters {found} (.text(), .latex(), .steps)"
+
     def with_steps(self, steps: tuple[Step, ...]) -> FreeEntropy:
         """The same object with its derivation attached."""
         return replace(self, steps=steps)

@@ -108,6 +108,14 @@ def test_copies_and_pickles() -> None:
         assert other.q.tolist() == CURVE.q.tolist()
 
 
+def test_a_prompt_shows_results_as_listings() -> None:
+    shown = repr(rs_point(0.1, 1 / 3))
+    assert shown == repr(Curve((rs_point(0.1, 1 / 3),))) and "free_entropy      0.333333333333" in shown
+    assert repr(capacity()).startswith("binary-perceptron, rs, kappa = ")
+    derived = repr(replica.derive("binary-perceptron", "rs"))
+    assert derived == "FreeEntropy of binary-perceptron, rs: order parameters q (.text(), .latex(), .steps)"
+
+
 def test_one_result_becomes_a_curve() -> None:
     one = as_curve(capacity(), command=("replica",))
     assert len(one) == 1

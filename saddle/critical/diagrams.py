@@ -38,7 +38,7 @@ _ENDS = ("alpha_c", "alpha_LE", "alpha_gap")
 _FIRST_STEP, _LONGEST_STEP, _SHORTEST_STEP = 0.004, 0.05, 1e-5
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class DiagramRow(Threshold):
     """One load of a diagram: every line with its error, NaN where it does not exist."""
 

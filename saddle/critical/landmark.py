@@ -35,7 +35,7 @@ DEFINITIONS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Landmark(Threshold):
     """A threshold as a row among others: with its definition and where on the profile it happens."""
 

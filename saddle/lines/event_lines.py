@@ -39,7 +39,7 @@ _STATIONARY = 1e-3
 """Share of the solved parameter in the direction of a line below which it does not change: a cusp."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EventLine(Branch):
     """A line of folds or events: a branch in ``parameter`` whose points lie where the event happens.
 

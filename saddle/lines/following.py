@@ -50,6 +50,9 @@ class SpecialPoint:
     parameter: str = ""
     error: float = math.nan
 
+    def __repr__(self) -> str:
+        return f"{self.kind} at {self.parameter} = {self.value:.12g} (error {self.error:.1e})"
+
     def continue_in(self, second: str, to: float | tuple[float, float], **settings: Any) -> EventLine:
         """Return the line of such points in a second parameter: :func:`saddle.follow_event` from here.
 
@@ -98,6 +101,9 @@ class Branch:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    def __repr__(self) -> str:
+        return "\n".join([repr(self.curve), *map(repr, self.special), self.message])
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.curve[name]

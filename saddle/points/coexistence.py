@@ -33,7 +33,7 @@ _SMALLER, _LARGER = 0.1, 10.0
 """Loads, in units of that asked for, from which the regular branch is followed and up to which any is."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class CoexistingPoint(SaddlePoint):
     """A saddle point among those that coexist: its rank, whether it is the physical one, and why."""
 

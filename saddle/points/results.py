@@ -161,6 +161,9 @@ class SaddlePoint:
         local = self.observables.get("local_entropy")
         return local if math.isnan(self.free_entropy) and isinstance(local, float) else self.free_entropy
 
+    def __repr__(self) -> str:
+        return _shown(self)
+
     def __getitem__(self, name: str) -> Number:
         return _entry(self, name)
 
@@ -246,6 +249,9 @@ class Threshold:
     def __float__(self) -> float:
         return self.value
 
+    def __repr__(self) -> str:
+        return _shown(self)
+
     def __getitem__(self, name: str) -> Number:
         return _entry(self, name)
 
@@ -277,6 +283,13 @@ def _entry(result: Result, name: str) -> Number:
     """A number of a result by its name in a row, or an order parameter by its symbol."""
     row = result.row()
     return row[name] if name in row else result.order_parameters[name]  # type: ignore[return-value]
+
+
+def _shown(result: Result) -> str:
+    """A result as a prompt shows it: a listing, without the iterations."""
+    from saddle.reporting.curve import as_curve
+
+    return repr(as_curve(result))
 
 
 def _quality(result: Result) -> dict[str, object]:

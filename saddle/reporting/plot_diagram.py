@@ -142,6 +142,7 @@ def _regions(ax: Axes, alpha: np.ndarray, kappa: float, top: float, lines: Lines
     }
     if not divided:
         areas = {"no solutions": areas["no solutions"], "solutions": (floor, largest, "#d5e8f7")}
+    share = 0.5  # of a region's height, at which its name stands: lower, where that of the region above hangs into it
     for label, (low, high, colour) in areas.items():
         ax.fill_between(alpha, low, high, where=up * (high - low) >= 0.0, color=colour, linewidth=0, interpolate=False)
         ends = min(kappa, top), max(kappa, top)
@@ -151,10 +152,11 @@ def _regions(ax: Axes, alpha: np.ndarray, kappa: float, top: float, lines: Lines
         if height[tallest] > (_ROOM if len(label) < _LONG else 2.0 * _ROOM):
             at = float(alpha[tallest])
             at = min(max(at, alpha[0] + _MARGIN * width), alpha[-1] - _MARGIN * width)
-            middle = float(np.interp(at, alpha, low + high)) / 2
+            middle = float(np.interp(at, alpha, low + share * (high - low)))
             ax.text(at, middle, label, ha="center", va="center", fontsize="small")
         elif height[tallest] > _VISIBLE:
             place = (float(alpha[tallest]), float(low[tallest] + high[tallest]) / 2)
             below = abs(low[tallest] - kappa) > _BELOW * abs(top - kappa)
+            share = 0.25 if below else 0.5
             offset, ha = ((0, -40), "center") if below else ((-60, 5), "right")
             ax.annotate(label, place, offset, textcoords="offset points", ha=ha, fontsize="small", arrowprops=_LEADER)
