@@ -64,6 +64,14 @@ def test_the_line_ends_where_it_meets_the_capacity(spherical):
     assert "stable up to the capacity" in spherical[4].message
 
 
+def test_the_line_is_found_next_to_its_end() -> None:
+    """There it differs from the capacity by 3.02 times the square of the margin."""
+    found = saddle.diagram("spherical-perceptron", kappa=[-1e-5, -1e-7])
+    below = found["alpha_c"] - found["alpha_AT"]
+    assert below[0] == pytest.approx(3.02e-10, rel=2e-3)
+    assert 0.0 < below[1] < found["alpha_AT_error"][1] < 1e-12
+
+
 def test_points_asked_for_move_no_line(spherical):
     other = saddle.diagram("spherical-perceptron", kappa=np.linspace(-1.3, -0.1, 13))
     for index in (0, 1):

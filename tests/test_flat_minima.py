@@ -283,7 +283,7 @@ def test_local_entropies_of_the_sphere_break_up_at_the_instability_where_that_is
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("kappa", [-1.5, -2.5])
+@pytest.mark.parametrize("kappa", [-1.5, -2.5, -4.0])
 def test_local_entropies_of_the_sphere_break_up_below_the_instability_where_that_is_not(kappa: float) -> None:
     """A grid of solved points brackets both thresholds; more replicas break up earlier."""
     curve = thresholds("spherical-perceptron", kappa=kappa, y=[20.0], only=["alpha_LE_y", "alpha_LE_y_inf", "alpha_c"])

@@ -219,10 +219,34 @@ def test_an_instability_next_to_the_capacity_is_found(kappa: float) -> None:
     assert appear.error < 1e-10
 
 
-def test_an_instability_too_close_to_the_capacity_is_not_taken_for_none() -> None:
-    (row,) = saddle.thresholds(SPHERICAL, kappa=-1e-5, only=["alpha_d"])
-    assert str(row.status) == "not-converged"
-    assert "too close to the capacity" in row.message
+def typed_instability(kappa: float) -> tuple[float, float]:
+    """Load and ``1 - q`` of the instability, from the saddle equation and the replicon in the distance to the kink."""
+
+    def load(s: float) -> tuple[float, float]:
+        left = math.exp(s)
+        t, h = np.linspace(-3.5, math.asinh(12.0 / math.sqrt(left)), 1001, retstep=True)
+        x, step = np.sinh(t), h * np.cosh(t)
+        mills = math.sqrt(2 / math.pi) / erfcx(x / math.sqrt(2))
+        slope = np.where(x > 50.0, 1.0 - 1.0 / np.maximum(x, 1.0) ** 2, mills * (mills - x))
+        z = (kappa - math.sqrt(left) * x) / math.sqrt(1.0 - left)
+        weights = step * math.sqrt(left / (1.0 - left)) * np.exp(-z * z / 2) / math.sqrt(2 * math.pi)
+        alpha = (1.0 - left) / (left * float(weights @ mills**2))
+        return alpha, alpha * float(weights @ slope**2) - 1.0
+
+    s = brentq(lambda s: load(s)[1], 2.0 * math.log(-0.5 * kappa), 2.0 * math.log(-2.0 * kappa))
+    return load(s)[0], math.exp(s)
+
+
+@pytest.mark.parametrize("kappa", [pytest.param(-1e-4, marks=pytest.mark.full), -1e-6, -1e-8])
+def test_thresholds_of_states_where_the_overlap_is_all_but_one(kappa: float) -> None:
+    """The transition stays continuous, at a distance of the order of the margin's square to the capacity."""
+    appear, condense, breakup = saddle.thresholds(SPHERICAL, kappa=kappa, only=["alpha_d", "alpha_K", "alpha_LE_y_inf"])
+    alpha, left = typed_instability(kappa)
+    assert appear.value == condense.value == breakup.value == pytest.approx(alpha, abs=max(1e-3 * kappa**2, 1e-12))
+    assert appear.value <= saddle.capacity(SPHERICAL, kappa).value  # type: ignore[union-attr]
+    assert appear.error < max(10 * kappa**2, 1e-12)
+    assert 1.0 - appear.order_parameters["q0"] == pytest.approx(left, rel=1e-3, abs=1e-13)
+    assert appear.message.endswith("but for the scale.")
 
 
 def test_thresholds_of_states_are_those_of_continuous_weights_by_default(capsys: pytest.CaptureFixture[str]) -> None:

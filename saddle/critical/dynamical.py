@@ -24,7 +24,7 @@ import numpy as np
 from replica.parts.hardness import is_hard
 from saddle.continuation import solve
 from saddle.critical.flat_minima import NotFound, NoTouch
-from saddle.critical.instability import Instability, instability, largest_load, unstable_limit
+from saddle.critical.instability import Instability, instability, largest_load, scaled_margin, unstable_limit
 from saddle.critical.landmark import Axis, Landmark
 from saddle.lines.event_lines import LINE_TOLERANCE, EventFamily
 from saddle.points.broken import inner_pivots
@@ -50,6 +50,8 @@ _AROUND, _ROUNDING = 1e-3, 16.0
 """How far around a zero of the complexity its rate is taken, and rounding errors of the average that a load multiplies."""
 _LARGE, _MOST = 1e3, 1e-5
 """Loads that do, and the largest relative error of one that is still an answer."""
+_ROOM = 2e-6
+"""What an overlap must leave to 1, lest rounding hides how the load depends on that of a state."""
 _EPS = float(np.finfo(float).eps)
 
 
@@ -201,6 +203,12 @@ class States:
         return i if self.points[i].alpha < first.alpha - 2.0 * (first.error + self.points[i].error) else 0
 
     @cached_property
+    def alike(self) -> States | None:
+        """The states at a margin where their overlap has the digits that it lacks here; None where it has them."""
+        margin = scaled_margin(self.symmetric, self.kappa, self.unstable, _ROOM, self.tolerance)
+        return None if margin is None else _states(self.setting, margin, self.tolerance)
+
+    @cached_property
     def fold(self) -> Fold | None:
         """The fold in which states appear; None where they part from the replica-symmetric overlap.
 
@@ -209,6 +217,10 @@ class States:
         NotFound
             If the branch is lost before its load turns.
         """
+        if self.alike is not None:
+            if self.alike.fold is None:
+                return None
+            raise NotFound(f"states appear in a fold next to the capacity, as at kappa = {self.alike.kappa:.6g}.")
         i, points = self.lowest, self.points
         if i == 0 and self.logit(points[0]) < _CLOSE + 1.0:
             return None
@@ -288,6 +300,8 @@ def _continuous(axis: Axis, name: str, states: States) -> Landmark:
         "Continuous, on the line of de Almeida-Thouless: states part from the replica-symmetric overlap "
         f"{found.point['overlap']:.6g}, where its replicon vanishes, and have no complexity there."
     )
+    if states.alike is not None:
+        sentence += f" So close to the capacity this holds as at kappa = {states.alike.kappa:.6g}, but for the scale."
     known = {"residual": found.point.residual, "quadrature_error": found.point.quadrature_error}
     parameters = {**collapsed(states.setting, found.point), states.setting.ansatz.extremised[0]: 1.0}
     return _row(axis, name, states, found.alpha, found.error, sentence, parameters, **known)

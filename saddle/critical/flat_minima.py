@@ -273,7 +273,7 @@ def first_touch(land: Landscape, quantity: Quantity, good: float | Sequence[floa
         If it could not be computed, or if nothing touches zero up to ``bad``.
     """
     for first in [good] if isinstance(good, float) else good:
-        if _depth(land, first, quantity) >= 0.0:
+        if depth(land, first, quantity) >= 0.0:
             return touch_near(land, quantity, *_bracket(land, quantity, first, bad))
         bad = first
     failed = [point.message for point in land.scan(bad) if point.status is Status.NOT_CONVERGED]
@@ -304,8 +304,12 @@ def _same(valley: Valley, touch: Touch) -> bool:
     return abs(math.log(valley.distance / touch.distance)) < 0.05
 
 
-def _depth(land: Landscape, parameter: float, quantity: Quantity) -> float:
-    return min((valley.depth for valley in land.valleys(parameter, quantity)), default=math.inf)
+def depth(land: Landscape, parameter: float, quantity: Quantity) -> float:
+    """Return the depth of the deepest valley; without one, what is negative down to the end of a scan, or infinity."""
+    if valleys := land.valleys(parameter, quantity):
+        return valleys[0].depth
+    last = quantity.value(land.scan(parameter)[-1])
+    return last if last < 0.0 else math.inf
 
 
 def _bracket(land: Landscape, quantity: Quantity, good: float, bad: float) -> tuple[float, float]:
@@ -313,7 +317,7 @@ def _bracket(land: Landscape, quantity: Quantity, good: float, bad: float) -> tu
     steps, last = max(8, math.ceil(abs(bad - good) / _LONGEST_STEP)), good
     for i in range(1, steps + 1):
         trial = good + (bad - good) * i / steps
-        if _depth(land, trial, quantity) < 0.0:
+        if depth(land, trial, quantity) < 0.0:
             bad = trial
             break
         last = trial

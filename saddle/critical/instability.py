@@ -6,7 +6,9 @@ linear in the load, :math:`1 - \alpha A`, so that its zero needs no search, and 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,6 +27,10 @@ _UNCORRELATED, _PER_OVERLAP = 1e-9, 4.0
 """An overlap that is as good as none, and what it may change of a replicon."""
 _ROOT = 1e-9
 """Tolerance of an overlap's coordinate in which the load is all but stationary."""
+_EVERYTHING = 30.0
+"""Logit of an overlap at which the load is that of overlap 1 to rounding."""
+_SEARCHED, _STEP = 5.0, 0.25
+"""Margins, in units of the output's standard deviation, between which a marginal one is sought, and steps of the search."""
 _EPS = float(np.finfo(float).eps)
 
 
@@ -98,23 +104,32 @@ def _next_to_capacity(setting: Setting, kappa: float, tolerance: float) -> Insta
     """An instability at loads that differ from the capacity by less than the branch in the load is followed to.
 
     There the overlap still changes, and the load is a function of it, whose slope vanishes with the distance to the
-    capacity: the zero of the replicon in the overlap has the load to that much more digits.  None if it is not met.
+    capacity: the zero of the replicon in the overlap has the load to that much more digits.  Where the overlap is 1 to
+    rounding before the replicon vanishes, it does so between that point and the capacity.  None if the branch is not met.
     """
-    start, _ = _start(setting, kappa, tolerance)
+    start, largest = _start(setting, kappa, tolerance)
     if start is None or len(pivots := setting.kernel.META["pivots"]) != 1:
         return None
     values = dict(start.parameters)
     branch = LoadBranch(lambda alpha: problem_of(setting, {**values, "alpha": alpha}, None), pivots[0], setting.rule)
     x = branch.problem_at(values["alpha"]).to_coordinates(start.order_parameters)
-    here = branch.solve(float(x[branch.at]), x, values["alpha"], tolerance)
-    for there in branch.points(here, tolerance) if here is not None else ():
+    here = there = branch.solve(float(x[branch.at]), x, values["alpha"], tolerance)
+    if here is None or there is None:
+        return None
+    for there in branch.points(here, tolerance, farthest=_EVERYTHING):
         if _replicon(branch, there) < 0.0:
             found, finer = (_marginal(way, there, tolerance) for way in (branch, branch.refined()))
-            values |= {"alpha": finer.alpha}
-            point = finished(setting, branch.problem_at(finer.alpha), values, None, finer.state, (), tolerance)
-            error = abs(finer.alpha - found.alpha) + found.error + finer.error + _ROOT * abs(finer.slope)
-            return Instability(finer.alpha, error, point) if point.converged else None
-    return None
+            break
+    else:
+        if not there.state.coordinates[branch.at] >= _EVERYTHING:
+            return None
+        found = finer = there
+    point = finished(
+        setting, branch.problem_at(finer.alpha), {**values, "alpha": finer.alpha}, None, finer.state, (), tolerance
+    )
+    error = abs(finer.alpha - found.alpha) + found.error + finer.error + _ROOT * abs(finer.slope)
+    before_capacity = 2.0 * abs(largest - finer.alpha) + 64 * _EPS * largest  # a load that rises up to there
+    return Instability(finer.alpha, min(error, before_capacity), point) if point.converged else None
 
 
 def _replicon(branch: LoadBranch, at: BranchPoint) -> float:
@@ -149,3 +164,45 @@ def _start(setting: Setting, kappa: float, tolerance: float) -> tuple[SaddlePoin
     start = solve_point(setting, values, None, tolerance)
     usable = start.converged and isinstance(start.observables.get("replicon"), float)
     return (start if usable else None), largest
+
+
+def scaled_margin(
+    setting: Setting, kappa: float, found: Instability | None, room: float, tolerance: float
+) -> float | None:
+    """Return a margin at which all is as at this one but for a scale, and unstable overlaps leave ``room`` to 1.
+
+    Next to a margin at which the replicon vanishes in the limit of overlap 1, everything depends on the distance to it
+    in units of the square root of what an overlap leaves.  None where that is more than half of ``room`` already.
+    """
+    margin: float | None = None
+    while found is not None and (left := 1.0 - float(found.point["overlap"] or 0.0)) < 0.5 * room:
+        limits = marginal_margins(setting, tolerance)
+        if not limits:
+            return None
+        limit = min(limits, key=lambda end: abs(end - kappa))
+        margin = kappa = limit + (kappa - limit) * math.sqrt(room / max(left, _EPS))
+        found = instability(setting, kappa, tolerance)
+    return margin
+
+
+@lru_cache(maxsize=8)
+def marginal_margins(setting: Setting, tolerance: float) -> tuple[float, ...]:
+    """Return the margins at which the replicon of continuous weights vanishes in the limit of overlap 1."""
+    from scipy.optimize import brentq
+
+    def replicon(kappa: float) -> float:
+        found = capacity(setting.model, kappa, tolerance=tolerance)
+        assert isinstance(found, Threshold)
+        value = found.observables.get("replicon")
+        return float(value) if isinstance(value, float) else math.nan
+
+    if setting.model.weights.discrete:
+        return ()
+    unit = setting.deviation or 1.0
+    margins = [unit * (_STEP * i - _SEARCHED) for i in range(round(2.0 * _SEARCHED / _STEP) + 1)]
+    values = [replicon(kappa) for kappa in margins]
+    found = [kappa for kappa, value in zip(margins, values, strict=True) if value == 0.0]
+    for i in range(len(margins) - 1):
+        if values[i] * values[i + 1] < 0.0:
+            found.append(float(brentq(replicon, margins[i], margins[i + 1], xtol=1e-13, rtol=1e-14)))
+    return tuple(found)

@@ -18,7 +18,7 @@ from replica.model import Model
 from saddle.critical.boundaries import Boundary, Place
 from saddle.critical.capacities import capacity
 from saddle.critical.diagrams import Diagram, DiagramRow, diagram_row
-from saddle.critical.instability import first_instability, uncorrelated_instability
+from saddle.critical.instability import first_instability, instability, marginal_margins, uncorrelated_instability
 from saddle.points.results import Status, Threshold, with_normalized
 from saddle.points.setting import Setting
 from saddle.points.solving import DEFAULT_TOLERANCE
@@ -26,10 +26,8 @@ from saddle.sweeping.journal import Journal, Steps
 
 _PIECE = 0.25
 """Length of the pieces of the range of margins in each of which the line is found anew."""
-_AROUND = 0.02
-"""How close to its end the line is followed."""
-_SEARCHED, _STEP = 5.0, 0.25
-"""Margins, in units of the output's standard deviation, between which that end is sought, and steps of the search."""
+_AROUND, _NEXT_TO_THE_END = 0.02, 1e-3
+"""How close to its end the line is followed, and within which margins every point is solved for on its own."""
 LINES = ("alpha_c", "alpha_c_1rsb", "alpha_AT")
 
 
@@ -84,7 +82,7 @@ def _instability(setting: Setting, number: int, tolerance: float) -> Boundary | 
     if uncorrelated_instability(setting, 0.5 * (low + high), tolerance) is not None:
         return None  # its load is known without a line
     starts = [low, 0.5 * (low + high), high]
-    if any(low <= kappa < high for kappa in _limits(setting, tolerance)):
+    if any(low <= kappa < high for kappa in marginal_margins(setting, tolerance)):
         starts.append(low - _PIECE)  # a line that ends right above a start is too close to the capacity to be met there
     for kappa in starts:
         if (special := first_instability(setting, kappa, tolerance)) is not None:
@@ -92,32 +90,9 @@ def _instability(setting: Setting, number: int, tolerance: float) -> Boundary | 
     return None
 
 
-@lru_cache(maxsize=8)
-def _limits(setting: Setting, tolerance: float) -> tuple[float, ...]:
-    """Margins at which the replicon of continuous weights vanishes in the limit of overlap 1."""
-    from scipy.optimize import brentq
-
-    def replicon(kappa: float) -> float:
-        found = capacity(setting.model, kappa, tolerance=tolerance)
-        assert isinstance(found, Threshold)
-        value = found.observables.get("replicon")
-        return float(value) if isinstance(value, float) else math.nan
-
-    if setting.model.weights.discrete:
-        return ()
-    unit = setting.deviation or 1.0
-    margins = [unit * (_STEP * i - _SEARCHED) for i in range(round(2.0 * _SEARCHED / _STEP) + 1)]
-    values = [replicon(kappa) for kappa in margins]
-    found = [kappa for kappa, value in zip(margins, values, strict=True) if value == 0.0]
-    for i in range(len(margins) - 1):
-        if values[i] * values[i + 1] < 0.0:
-            found.append(float(brentq(replicon, margins[i], margins[i + 1], xtol=1e-13, rtol=1e-14)))
-    return tuple(found)
-
-
 def _end(setting: Setting, tolerance: float) -> dict[str, object] | None:
     """Where the line meets the capacity of continuous weights: the replicon vanishes in the limit of overlap 1."""
-    for kappa in _limits(setting, tolerance):
+    for kappa in marginal_margins(setting, tolerance):
         below = _instability(setting, math.ceil(kappa / _PIECE) - 1, tolerance)
         ends = [] if below is None else [arm.last.parameters["kappa"] for arm in below.arms]
         if ends and min(abs(end - kappa) for end in ends) < _AROUND:
@@ -172,6 +147,10 @@ def _instability_at(setting: Setting, kappa: float, limit: float, tolerance: flo
         return float(end["alpha"]), float(end["error"])  # type: ignore[arg-type]
     if (linear := uncorrelated_instability(setting, kappa, tolerance)) is not None:
         return (linear.alpha, linear.error) if linear.alpha < limit else None
+    near = _NEXT_TO_THE_END * (setting.deviation or 1.0)
+    if any(abs(kappa - margin) < near for margin in marginal_margins(setting, tolerance)):
+        found = instability(setting, kappa, tolerance)  # where it differs from the capacity by less than a line has digits
+        return None if found is None or found.alpha > limit + found.error else (found.alpha, found.error)
     boundary = _instability(setting, math.floor(kappa / _PIECE), tolerance)
     place: Place | None = None if boundary is None else boundary.at(kappa)
     if place is None or place.value > limit + place.error:  # at very negative margins stable solutions are the last ones

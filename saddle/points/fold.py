@@ -119,12 +119,17 @@ class LoadBranch:
         return None
 
     def points(
-        self, here: BranchPoint, tolerance: float, enough: float = 0.0, direction: float = 1.0
+        self,
+        here: BranchPoint,
+        tolerance: float,
+        enough: float = 0.0,
+        direction: float = 1.0,
+        farthest: float = _FARTHEST,
     ) -> Iterator[BranchPoint]:
         """Saddles further and further along the branch, in steps that shrink where it is lost, and to where it ends."""
         s, step = float(here.state.coordinates[self.at]), _STEP
         for _ in range(_MOST_STEPS):
-            if abs(s) >= _FARTHEST or step <= _SHORTEST:
+            if abs(s) >= farthest or step <= _SHORTEST:
                 return
             ahead = direction * step
             there = self.solve(s + ahead, *here.ahead(ahead), tolerance, enough)
