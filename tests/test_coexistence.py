@@ -50,3 +50,9 @@ def test_beyond_the_spinodal_of_the_student_the_solutions_around_the_teacher_are
     assert physical.order_parameters["r"] > 0.9999 and physical.free_entropy > 0.0
     alone = saddle.solve(("teacher-student", "rs"), alpha=1.6, kappa=-0.02)
     assert str(alone.status) == "no-saddle" and "around the teacher" in alone.message
+
+
+def test_unstable_saddles_are_said_to_be() -> None:
+    (alone,) = saddle.all_saddles(("spherical-perceptron", "rs"), alpha=9.0, kappa=-1.0)
+    assert alone["stable"] is False and alone.physical
+    assert alone.reason.startswith("the only solution found, though unstable")

@@ -247,6 +247,19 @@ def test_bad_input_is_refused_at_once(given, sentence):
         thresholds(SYMMETRIC, **given)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["binary-perceptron", "--only", "alpha_c"],
+        ["binary-perceptron", "--alpha", "0.5"],
+        ["teacher-student"],
+    ],
+)
+def test_numbers_of_replicas_that_no_threshold_has_are_refused(command: list[str], capsys) -> None:
+    assert main(["thresholds", *command, "--y", "10"]) == 2
+    assert "only alpha_LE_y has a number of replicas" in capsys.readouterr().err
+
+
 def test_a_line_that_never_touches_is_no_answer():
     from saddle.critical.flat_minima import SLOPE, first_touch
     from saddle.critical.flat_thresholds import margin_landscape

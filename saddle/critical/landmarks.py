@@ -113,7 +113,7 @@ def names(
     Raises
     ------
     InputError
-        For a name that does not exist here, and numbers of replicas that are not above 1.
+        For a name that does not exist here, and numbers of replicas that are not above 1 or that no threshold has.
     """
     replicas = [float(value) for value in (y if isinstance(y, Iterable) else (y,))]
     if bad := [value for value in replicas if not value > 1.0]:
@@ -132,6 +132,8 @@ def names(
     if wrong := [name for name in wanted if name not in known]:
         missing = " (give y=)" if wrong[0] == "alpha_LE_y" and alpha is None else ""
         raise InputError(f"There is no threshold {wrong[0]} here{missing}; there are {', '.join(known)}.")
+    if replicas and "alpha_LE_y" not in wanted:
+        raise InputError(f"y = {replicas[0]:g} cannot be used: only alpha_LE_y has a number of replicas, not asked for here.")
     return [(name, m) for name in wanted for m in (replicas if name == "alpha_LE_y" else [math.inf])]
 
 

@@ -153,16 +153,20 @@ def _ranked(found: list[tuple[SaddlePoint, State]]) -> tuple[CoexistingPoint, ..
     forward = [i for i, (_, state) in enumerate(ordered) if state.orientation >= 0]
     best = forward[0] if forward else None
     return tuple(
-        _coexisting(point, index, index == best, _reason(index, best, state, len(ordered)))
+        _coexisting(point, index, index == best, _reason(point, state, index == best, len(ordered)))
         for index, (point, state) in enumerate(ordered)
     )
 
 
-def _reason(index: int, best: int | None, state: State, count: int) -> str:
+def _reason(point: SaddlePoint, state: State, best: bool, count: int) -> str:
     if state.orientation < 0:
         return "past a fold: it separates two branches and is not a phase"
-    if index == best:
-        return "the only solution found" if count == 1 else "the largest free entropy of those that are not past a fold"
+    unstable = point.observables.get("stable") is False
+    if best:
+        first = "the only solution found" if count == 1 else "the largest free entropy of those that are not past a fold"
+        return f"{first}, though unstable (negative replicon): replica symmetry is broken" if unstable else first
+    if unstable:
+        return "unstable (negative replicon): replica symmetry is broken there, so that it is no metastable phase"
     return "metastable: another solution has a larger free entropy"
 
 
