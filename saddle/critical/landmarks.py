@@ -133,7 +133,7 @@ def names(
         missing = " (give y=)" if wrong[0] == "alpha_LE_y" and alpha is None else ""
         raise InputError(f"There is no threshold {wrong[0]} here{missing}; there are {', '.join(known)}.")
     if replicas and "alpha_LE_y" not in wanted:
-        raise InputError(f"y = {replicas[0]:g} cannot be used: only alpha_LE_y has a number of replicas, not asked for here.")
+        raise InputError(f"y = {replicas[0]:g} cannot be used: only alpha_LE_y has a number of replicas, not asked for.")
     return [(name, m) for name in wanted for m in (replicas if name == "alpha_LE_y" else [math.inf])]
 
 
