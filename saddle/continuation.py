@@ -16,50 +16,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 
-Vector = np.ndarray
+from saddle.systems import FoldSystem, Scaled, System, Vector, correct, determinant, solve
+
 Event = Callable[[Vector, float], float]
 
-_DIFFERENCE = 1e-6
-_MOST_CORRECTIONS = 12
-_STAGNANT = 100.0
-"""Residual, in tolerances, that counts as solved where rounding lets it get no smaller."""
 _PATIENCE, _STALLED, _DIVERGING = 25, 2e-3, 1.0
 _TURN = 0.5
 """Largest change of the tangent's direction in one step (its cosine is at least 1 minus this)."""
-
-
-class System(Protocol):
-    """Equations in as many unknowns, with one parameter."""
-
-    def residuals(self, x: Vector, parameter: float) -> Vector | None:
-        """The residuals; None outside the domain."""
-        ...
-
-    def jacobian(self, x: Vector, parameter: float) -> Vector | None:
-        """Their derivatives in the unknowns; None outside the domain."""
-        ...
-
-
-@dataclass(frozen=True)
-class Smooth:
-    """A system from plain functions; without ``slopes`` derivatives are central differences."""
-
-    function: Callable[[Vector, float], Vector | None]
-    slopes: Callable[[Vector, float], Vector | None] | None = None
-
-    def residuals(self, x: Vector, parameter: float) -> Vector | None:
-        """The residuals; None outside the domain."""
-        return self.function(x, parameter)
-
-    def jacobian(self, x: Vector, parameter: float) -> Vector | None:
-        """The derivatives in the unknowns; None outside the domain."""
-        if self.slopes is not None:
-            return self.slopes(x, parameter)
-        return differences(lambda y: self.function(y, parameter), x)
 
 
 @dataclass(frozen=True)
@@ -181,6 +147,8 @@ class _Walk:
             here = self.nodes[-1]
             there = self._step(here, step)
             if there is None:
+                if (border := self._border(here, step, low, high)) is not None and self._arrives(here, border, step):
+                    return self._end("reached", f"The path reached parameter {border:.10g}.")
                 step *= 0.5
                 if step < self.settings.shortest:
                     return self._end("lost", f"No solution was found beyond parameter {here.parameter:.10g}.")
@@ -201,16 +169,34 @@ class _Walk:
 
     def _leave(self, here: Node, border: float) -> Path:
         """The last node, exactly on the border of the range."""
+        last = self._node_at(here, border)
+        if last is not None:
+            self._look_between(here, last)
+            self.nodes.append(last)
+        return self._end("reached", f"The path reached parameter {border:.10g}.")
+
+    def _node_at(self, here: Node, border: float) -> Node | None:
+        """The node at a value of the parameter, along the tangent from this one."""
         x = here.x + here.tangent[:-1] * (border - here.parameter) / (here.tangent[-1] * self.settings.scale or 1.0)
         corrected = self._at(x, border)
-        if corrected is not None:
-            z = np.append(corrected, border / self.settings.scale)
-            length = here.length + float(np.linalg.norm(z - self._scaled(here)))
-            last = self._node(z, here, length, 0.0)
-            if last is not None:
-                self._look_between(here, last)
-                self.nodes.append(last)
-        return self._end("reached", f"The path reached parameter {border:.10g}.")
+        if corrected is None:
+            return None
+        z = np.append(corrected, border / self.settings.scale)
+        return self._node(z, here, here.length + float(np.linalg.norm(z - self._scaled(here))), 0.0)
+
+    def _border(self, here: Node, step: float, low: float, high: float) -> float | None:
+        """The border of the range that a step along the tangent crosses."""
+        there = here.parameter + step * here.tangent[-1] * self.settings.scale
+        return None if low <= there <= high else low if there < low else high
+
+    def _arrives(self, here: Node, border: float, step: float) -> bool:
+        """Whether the path goes on to a border that is one of the domain too, beyond which no step can end."""
+        last = self._node_at(here, border)
+        if last is None or last.length > here.length + 2.0 * step or float(last.tangent @ here.tangent) < 1.0 - _TURN:
+            return False
+        self._look_between(here, last)
+        self.nodes.append(last)
+        return True
 
     def _scaled(self, node: Node) -> Vector:
         return np.append(node.x, node.parameter / self.settings.scale)
@@ -328,169 +314,3 @@ class _Walk:
 
 def _range(parameter: float, to: float) -> tuple[float, float]:
     return (parameter, to) if parameter < to else (to, parameter)
-
-
-@dataclass(frozen=True)
-class Scaled:
-    """A system as functions of one vector: the unknowns, and the parameter in units of its scale as the last one."""
-
-    system: System
-    scale: float = 1.0
-
-    def residuals(self, z: Vector) -> Vector | None:
-        """The residuals; None outside the domain."""
-        return self.system.residuals(z[:-1], float(z[-1]) * self.scale)
-
-    def slopes(self, z: Vector) -> Vector | None:
-        """The Jacobian with the derivative in the scaled parameter as last column; None outside the domain."""
-        jacobian = self.system.jacobian(z[:-1], float(z[-1]) * self.scale)
-        shift = np.zeros(len(z))
-        shift[-1] = _DIFFERENCE * max(1.0, abs(float(z[-1])))
-        above, below = self.residuals(z + shift), self.residuals(z - shift)
-        if jacobian is None or above is None or below is None:
-            return None
-        return np.column_stack([jacobian, (above - below) / (2.0 * shift[-1])])
-
-
-def correct(scaled: Scaled, base: Vector, tangent: Vector, step: float, tolerance: float) -> Vector | None:
-    """Return the solution of ``F(z) = 0, tangent . (z - base) = step`` by Newton's method; None if it is not reached."""
-    z = base + step * tangent
-    largest = math.inf
-    for _ in range(_MOST_CORRECTIONS):
-        values = scaled.residuals(z)
-        if values is None or not np.all(np.isfinite(values)):
-            return None
-        size = float(np.max(np.abs(values)))
-        if size <= tolerance or 0.5 * largest <= size <= _STAGNANT * tolerance:
-            return z
-        if size > 4.0 * largest:
-            return None
-        largest = min(largest, size)
-        matrix = scaled.slopes(z)
-        if matrix is None or not np.all(np.isfinite(matrix)):
-            return None
-        system = np.vstack([matrix, tangent])
-        target = np.append(-values, step - tangent @ (z - base))
-        try:
-            z = z + np.linalg.solve(system, target)
-        except np.linalg.LinAlgError:
-            return None
-    values = scaled.residuals(z)
-    return z if values is not None and float(np.max(np.abs(values))) <= _STAGNANT * tolerance else None
-
-
-def solve(system: System, x: Vector, parameter: float, tolerance: float) -> Vector | None:
-    """Return the solution at a fixed parameter from ``x`` by Newton's method; None if it is not reached."""
-    best, smallest = None, math.inf
-    for _ in range(2 * _MOST_CORRECTIONS):
-        values, matrix = system.residuals(x, parameter), system.jacobian(x, parameter)
-        if values is None or matrix is None or not np.all(np.isfinite(values)):
-            break
-        size = float(np.max(np.abs(values)))
-        stagnates = size >= 0.5 * smallest and smallest <= 1e3 * tolerance
-        if size < smallest or (stagnates and size <= 2.0 * smallest):  # the last step may have improved the small residuals
-            best, smallest = x, min(size, smallest)
-        if stagnates:
-            break
-        try:
-            x = x - np.linalg.solve(matrix, values)
-        except np.linalg.LinAlgError:
-            break
-    return best if smallest <= 1e3 * tolerance else None
-
-
-def differences(function: Callable[[Vector], Vector | None], x: Vector) -> Vector | None:
-    """Central differences of a vector function; None where it is not defined on both sides."""
-    columns = []
-    for i in range(len(x)):
-        shift = _DIFFERENCE * max(1.0, abs(float(x[i])))
-        unit = np.zeros(len(x))
-        unit[i] = shift
-        above, below = function(x + unit), function(x - unit)
-        if above is None or below is None:
-            return None
-        columns.append((above - below) / (2.0 * shift))
-    return np.column_stack(columns)
-
-
-@dataclass(frozen=True)
-class FoldSystem:
-    """The folds of a family of systems, as a system in ``(x, parameter / scale)`` with the family's own parameter.
-
-    ``family(mu)`` is the system at a value of the second parameter.
-    """
-
-    family: Callable[[float], System]
-    scale: float = 1.0
-
-    def residuals(self, z: Vector, mu: float) -> Vector | None:
-        """The residuals and the scalar that vanishes at a fold."""
-        values, singular = self.family(mu).residuals(z[:-1], float(z[-1]) * self.scale), self._singular(z, mu)
-        return None if values is None or singular is None else np.append(values, singular)
-
-    def _singular(self, z: Vector, mu: float) -> float | None:
-        slopes = Scaled(self.family(mu), self.scale).slopes(z)
-        return None if slopes is None or not np.all(np.isfinite(slopes)) else turning(slopes)
-
-    def jacobian(self, z: Vector, mu: float) -> Vector | None:
-        """Derivatives of the residuals; those that the family does not give are central differences."""
-        return _extended_slopes(self.family(mu), lambda y: self._singular(y, mu), z, self.scale)
-
-
-@dataclass(frozen=True)
-class EventSystem:
-    """The zeros of an event along a family of systems, as a system in ``(x, parameter / scale)``."""
-
-    family: Callable[[float], System]
-    event: Callable[[Vector, float, float], float]
-    scale: float = 1.0
-
-    def residuals(self, z: Vector, mu: float) -> Vector | None:
-        """The residuals and the event."""
-        values = self.family(mu).residuals(z[:-1], float(z[-1]) * self.scale)
-        return None if values is None else np.append(values, self._event(z, mu))
-
-    def _event(self, z: Vector, mu: float) -> float:
-        return self.event(z[:-1], float(z[-1]) * self.scale, mu)
-
-    def jacobian(self, z: Vector, mu: float) -> Vector | None:
-        """Derivatives of the residuals; those that the family does not give are central differences."""
-        return _extended_slopes(self.family(mu), lambda y: self._event(y, mu), z, self.scale)
-
-
-def _extended_slopes(
-    system: System, scalar: Callable[[Vector], float | None], z: Vector, scale: float
-) -> Vector | None:
-    """Derivatives of a system's residuals and of a scalar in ``(x, parameter / scale)``."""
-    x, parameter = z[:-1], float(z[-1]) * scale
-    inner = system.jacobian(x, parameter)
-    shift = _DIFFERENCE * max(1.0, abs(float(z[-1])))
-    above, below = (system.residuals(x, (float(z[-1]) + side * shift) * scale) for side in (1.0, -1.0))
-
-    def last(y: Vector) -> Vector | None:
-        value = scalar(y)
-        return None if value is None else np.array([value])
-
-    row = differences(last, z)
-    if inner is None or above is None or below is None or row is None:
-        return None
-    return np.vstack([np.column_stack([inner, (above - below) / (2.0 * shift)]), row])
-
-
-def turning(slopes: Vector) -> float:
-    """The parameter's component of the unit tangent of ``F = 0``, from the derivatives in unknowns and parameter.
-
-    It is the determinant of the Jacobian over the root of a sum of squared minors: smooth where these do not vanish
-    together, zero at folds, and not changed by the scale of an equation.
-    """
-    sizes = np.maximum(np.linalg.norm(slopes, axis=1), np.finfo(float).tiny)
-    rows = slopes / sizes[:, None]
-    tangent = np.linalg.svd(rows)[2][-1]
-    return math.copysign(1.0, determinant(np.vstack([rows, tangent]))) * float(tangent[-1])
-
-
-def determinant(matrix: Vector) -> float:
-    """The determinant; that of a matrix whose elimination meets only zeros is 0, without a warning."""
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore", under="ignore"):
-        value = float(np.linalg.det(matrix))
-    return 0.0 if math.isnan(value) else value

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from saddle.continuation import Arclength, EventSystem, FoldSystem, Smooth
+from saddle.continuation import Arclength
+from saddle.systems import EventSystem, FoldSystem, Smooth
 
 
 def cubic(a: float) -> Smooth:
@@ -91,6 +92,16 @@ def test_the_border_of_a_domain_ends_a_path_with_its_last_good_point():
     assert path.reason == "lost"
     assert 0.49 < path.nodes[-1].parameter <= 0.5
     assert "0.49" in path.message or "0.5" in path.message
+
+
+@pytest.mark.parametrize("curved", [0.0, 0.3])
+def test_a_goal_at_the_border_of_a_domain_is_reached(curved: float) -> None:
+    def residuals(x: np.ndarray, p: float) -> np.ndarray | None:
+        return None if p < 1.0 else x - p - curved * p**2
+
+    path = Arclength().follow(Smooth(residuals), np.array([2.0 + 4.0 * curved]), 2.0, to=1.0)
+    assert path.reason == "reached" and path.nodes[-1].parameter == 1.0
+    assert path.nodes[-1].x[0] == pytest.approx(1.0 + curved, abs=1e-12)
 
 
 def test_a_start_that_is_no_solution_is_said_to_be_none():

@@ -105,8 +105,19 @@ def test_a_branch_ends_where_its_parameter_does():
     branch = follow(saddle.solve(("binary-perceptron", "franz-parisi"), **place), "reference_kappa", 0.8)
     largest = saddle.max_margin("binary-perceptron", 0.5).value
     assert branch.reason == "domain" and "above the maximal margin" in branch.message
-    assert largest - 1e-5 < branch.last.parameters["reference_kappa"] <= largest
+    assert branch.last.parameters["reference_kappa"] == pytest.approx(largest, abs=1e-8)
     assert branch.last.converged
+
+
+@pytest.mark.full
+def test_a_single_replica_has_the_replica_symmetric_entropy() -> None:
+    """At the least number of replicas the parameter is at the border of its domain."""
+    start = saddle.solve(("binary-perceptron", "local-entropy"), alpha=0.6, kappa=0.0, y=5, overlap=0.8)
+    branch = saddle.follow(start, "y", to=1)
+    typical = saddle.solve(("binary-perceptron", "rs"), alpha=0.6, kappa=0.0)
+    assert branch.reason == "reached" and branch.last.parameters["y"] == 1.0
+    assert branch.last.free_entropy == pytest.approx(typical.free_entropy, abs=1e-13)
+    assert branch.last.order_parameters["q0"] == pytest.approx(typical.order_parameters["q"], abs=1e-11)
 
 
 def test_a_start_of_another_problem_is_refused(start):

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from saddle.continuation import solve
 from saddle.lines.event_lines import LINE_TOLERANCE, EventFamily, EventLine, follow_event
 from saddle.lines.following import SpecialPoint
 from saddle.lines.parameter_line import inner
 from saddle.points.problem import Vector
 from saddle.points.results import SaddlePoint
 from saddle.points.setting import Setting
+from saddle.systems import solve
 
 _NEAR = 1.0
 """Largest change of a coordinate from its prediction between two neighbours: beyond, another line was found."""

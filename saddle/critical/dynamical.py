@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 
 from replica.parts.hardness import is_hard
-from saddle.continuation import solve
 from saddle.critical.flat_minima import NotFound, NoTouch
 from saddle.critical.instability import Instability, instability, largest_load, scaled_margin, unstable_limit
 from saddle.critical.landmark import Axis, Landmark
@@ -36,6 +35,7 @@ from saddle.points.results import Status
 from saddle.points.setting import Setting
 from saddle.points.solving import problem_of, solve_point
 from saddle.points.typical_states import collapsed, split_coordinates, state_roots
+from saddle.systems import solve
 
 NAMES = ("alpha_d", "alpha_K")
 _CLOSE, _WIDE, _WIDEST = -8.0, 2.0, 10.0

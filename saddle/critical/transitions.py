@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from saddle.continuation import Arclength, Smooth, solve
+from saddle.continuation import Arclength
 from saddle.critical.boundaries import MOST_POINTS, Boundary, Node, pieces_of
 from saddle.lines.event_lines import LINE_TOLERANCE, EventFamily
 from saddle.lines.following import Branch
@@ -24,6 +24,7 @@ from saddle.lines.parameter_line import inner, outer
 from saddle.points.problem import Vector
 from saddle.points.results import SaddlePoint
 from saddle.points.setting import Setting
+from saddle.systems import Smooth, solve
 
 _EPS = float(np.finfo(float).eps)
 _SHORTEST = 1e-4

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from replica.errors import InputError
-from saddle.continuation import Arclength, Event, EventSystem, FoldSystem, Node, Path, Scaled, Special, correct, solve
+from saddle.continuation import Arclength, Event, Node, Path, Special
 from saddle.kernels.quadrature import Rule
 from saddle.lines.following import Branch, Goal, SpecialPoint, check_start, inner_goal, scale_of, setting_of
 from saddle.lines.parameter_line import LOGARITHMIC, ParameterLine, UserEvent, inner, moved_to, named, outer, why_ended
 from saddle.points.problem import Vector
 from saddle.points.results import SaddlePoint
 from saddle.points.setting import Setting
+from saddle.systems import EventSystem, FoldSystem, Scaled, correct, solve
 
 if TYPE_CHECKING:
     import matplotlib.axes

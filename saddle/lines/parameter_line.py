@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from replica.errors import InputError
-from saddle.continuation import Event, Path, Vector
+from saddle.continuation import Event, Path
 from saddle.kernels.quadrature import Rule
 from saddle.points.outcome import finished
 from saddle.points.problem import Problem, State
 from saddle.points.results import Iteration, SaddlePoint
 from saddle.points.setting import Setting
 from saddle.points.solving import problem_of, reference_point
+from saddle.systems import Vector
 
 UserEvent = str | tuple[str, Callable[[SaddlePoint], float]]
 """The name of an event of :data:`EVENTS`, or a name of one's own with a function of the solved point."""
