@@ -290,6 +290,7 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
         (("solve", "binary-perceptron", "--alpha", "0.5", "--ansatz", "local-entropy", "--overlap", "0.9"), "--y"),
         (("solve", "binary-perceptron", "--alpha", "0.5", "--ansatz", "local-entropy", "--y", "2"), "--overlap"),
         (("solve", "binary-perceptron", "--alpha", "0.5", "--m", "0.5"), "--m"),
+        (("solve", "binary-perceptron", "--alpha", "0.5", "--all-branches", "--start", "q=0.9"), "leave out --start"),
         (("entropy", "binary-perceptron", "--alpha", "0.5", "--ansatz", "local-entropy"), "1rsb"),
         (("local-entropy", "binary-perceptron", "--alpha", "0.5", "--overlap", "0.9"), "--y"),
         (("local-entropy", "binary-perceptron", "--alpha", "0.5", "--y", "0.5", "--overlap", "0.9"), "at least 1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -13,8 +14,12 @@ import pytest
 from handmade import capacity, fp_point, rs_point
 
 import replica
+from saddle.command.options import parse
 from saddle.command.recompute import compare, recompute
-from saddle.points.results import Status
+from saddle.critical.diagrams import Diagram, DiagramRow
+from saddle.critical.landmark import Landmark
+from saddle.points.coexistence import CoexistingPoint
+from saddle.points.results import SaddlePoint, Status, Threshold
 from saddle.reporting.curve import Curve
 from saddle.reporting.document import command_of, document, dumps, read, strict
 
@@ -126,6 +131,35 @@ def test_command_of_a_curve_from_python() -> None:
     ragged = Curve((rs_point(0.1, alpha=0.5), rs_point(0.2, alpha=0.6)))
     assert loaded(ragged)["provenance"]["complete"] is False
     assert loaded(entropies)["provenance"]["complete"] is True
+
+
+def test_commands_of_thresholds_branches_and_diagrams() -> None:
+    known: dict[str, Any] = {field.name: getattr(capacity(), field.name) for field in dataclasses.fields(Threshold)}
+    rows = [
+        Landmark(**{**known, "name": name}, definition="", where={"y": y} if y else {})
+        for name, y in (("alpha_LE_y", 10.0), ("alpha_LE_y", "inf"), ("alpha_c", None))
+    ]
+    assert command_of(Curve(tuple(rows)))[1:9] == (
+        *("thresholds", "binary-perceptron", "--kappa", "0.0", "--only", "alpha_LE_y,alpha_c", "--y", "10.0,inf"),
+    )
+    saddle_point = {field.name: getattr(rs_point(), field.name) for field in dataclasses.fields(SaddlePoint)}
+    branch = CoexistingPoint(**saddle_point, branch=0, physical=True, reason="")
+    assert {"solve", "--all-branches"} <= set(command_of(Curve((branch,))))
+    assert parse(command_of(Curve((branch,)))[1:]).all_branches
+
+
+def test_a_diagram_agrees_with_itself_and_lines_within_their_errors() -> None:
+    lines = {"alpha_first_order": 1.25, "alpha_first_order_error": 1e-9, "alpha_c": math.nan, "alpha_c_error": math.nan}
+    known: dict[str, Any] = {field.name: getattr(capacity(), field.name) for field in dataclasses.fields(Threshold)}
+    row = DiagramRow(**{**known, "name": "diagram", "value": 1.25, "error": 1e-9}, lines=lines)
+    stored = loaded(Diagram((row,)))
+    assert compare(stored, stored).agrees
+    near, far = (
+        loaded(Diagram((dataclasses.replace(row, value=1.25 + d, lines={**lines, "alpha_first_order": 1.25 + d}),)))
+        for d in (1.5e-9, 3e-9)
+    )
+    assert compare(stored, near).agrees
+    assert "alpha_first_order 1.25 is stored" in compare(stored, far).text()
 
 
 def test_strict_json() -> None:

@@ -209,13 +209,13 @@ class Loss:
         return False
 
 
-def soft(model: Model, loss: str = "errors") -> Model:
+def soft(model: Model | str, loss: str = "errors") -> Model:
     r"""Return a model at finite temperature: every pattern has the factor :math:`e^{-\beta\,\mathrm{loss}}`.
 
     Parameters
     ----------
-    model : Model
-        With the hard constraint.
+    model : Model or str
+        With the hard constraint, or the name of one.
     loss : str
         ``"errors"``: 1 for a pattern that violates the constraint, else 0.  ``"cross-entropy"``
         (:math:`\ln(1 + e^{-x})`), ``"hinge"`` (:math:`\max(0, -x)`) or an expression in ``x``, the stability minus
@@ -228,6 +228,10 @@ def soft(model: Model, loss: str = "errors") -> Model:
     """
     from replica.errors import InputError
 
+    if isinstance(model, str):
+        from replica import zoo
+
+        model = zoo.model(model)
     if hasattr(model.constraint, "temperature"):
         raise InputError(f"The model {model.name} has a temperature already.")
     if loss == "errors":

@@ -273,6 +273,8 @@ def _solve(model: Any, ansatz: Any, args: argparse.Namespace, kept: Kept) -> Cur
         if "reference_kappa" in row and "beta" in row and warm:
             parameters.setdefault("reference_beta", row["beta"])
         if args.all_branches:
+            if args.start is not None:
+                raise InputError("--all-branches has starts of its own: leave out --start")
             return saddle.all_saddles((model, ansatz), tolerance=args.tolerance, **parameters)
         return [saddle.solve((model, ansatz), start=args.start, tolerance=args.tolerance, **parameters)]
 

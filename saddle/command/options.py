@@ -258,7 +258,7 @@ def _thresholds(parser: Parser) -> None:
     _model(parser)
     _range(parser, "alpha", "load; without it thresholds in the load are sought")
     _range(parser, "kappa", "margin of the probes (default 0)", default=(0.0,))
-    _range(parser, "y", "numbers of replicas, for alpha_LE_y", default=())
+    _range(parser, "y", "numbers of replicas, for alpha_LE_y", default=(), words=("inf",))
     parser.add_argument("--only", metavar="NAMES", type=_names, help="a comma list of the thresholds wanted")
     _solver(parser)
 

@@ -102,15 +102,21 @@ def _heads(stored: Row, fresh: Row) -> Iterator[str]:
             yield f"{name}: {stored.get(name)} is stored, the command computes {fresh.get(name)}"
     if len(stored["rows"]) == 1:  # the top repeats the only row, so it has to say the same
         row = stored["rows"][0]
-        for top, name in (("value", _about(row)), ("error", "error"), ("status", "status")):
-            if stored.get(top) not in (row.get(name), INTERRUPTED):
-                yield f"{top} at the top is {stored.get(top)}, in the row {row.get(name)}"
+        for top, own in (("value", row[_about(row)]), ("error", _error(row)), ("status", row["status"])):
+            if stored.get(top) not in (own, INTERRUPTED):
+                yield f"{top} at the top is {stored.get(top)}, in the row {own}"
 
 
 def _about(row: Row) -> str:
     """The name of the number that a row is about: the local entropy where there is no free entropy of all replicas."""
-    name = next(name for name in RESULTS if name in row)
+    name = next(name for name in row if name in RESULTS)
     return "local_entropy" if row[name] is None and row.get("local_entropy") is not None else name
+
+
+def _error(row: Row) -> float | None:
+    """The error of that number: in a diagram each line has its own."""
+    found: float | None = row.get("error", row.get(f"{_about(row)}_error"))
+    return found
 
 
 def _partner(row: Row, others: list[Row], index: int, names: list[str]) -> Row | None:
@@ -125,7 +131,7 @@ def _faults(row: Row, other: Row) -> Iterator[str]:
         yield f"status {row['status']} is stored, now {other['status']}"
         return
     name = _about(row)
-    errors = sum(r.get("error") or 0.0 for r in (row, other))
+    errors = sum(_error(r) or 0.0 for r in (row, other))
     if not _close(row[name], other.get(name), _ROUNDING, errors):
         yield f"{name} {_shown(row[name])} is stored, now {_shown(other.get(name))}, errors together {errors:.1e}"
     residuals = sum(r.get("residual") or 0.0 for r in (row, other))
@@ -133,7 +139,7 @@ def _faults(row: Row, other: Row) -> Iterator[str]:
     now = dict(_rest(other))
     for column, value in _rest(row):
         own = [r.get(f"{column}_error") for r in (row, other)]
-        known = f"{column}_error" in OWN_ERRORS and None not in own
+        known = None not in own
         relative, absolute = (_ROUNDING, sum(e or 0.0 for e in own)) if known else (loose, loose)
         if not _close(value, now.get(column), relative, absolute):
             yield f"{column} {_shown(value)} is stored, now {_shown(now.get(column))}"
@@ -141,7 +147,7 @@ def _faults(row: Row, other: Row) -> Iterator[str]:
 
 def _rest(row: Row) -> Iterator[tuple[str, Any]]:
     """The columns without an error of their own: parameters, observables, order parameters."""
-    yield from ((k, v) for k, v in row.items() if k not in _OF_THE_RUN and k not in (*RESULTS, "order_parameters"))
+    yield from ((k, v) for k, v in row.items() if k not in _OF_THE_RUN and k not in (_about(row), "order_parameters"))
     yield from (row.get("order_parameters") or {}).items()
 
 

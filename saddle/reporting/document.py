@@ -226,19 +226,38 @@ def _provenance(curve: Curve) -> dict[str, object]:
 
 def command_of(curve: Curve) -> tuple[str, ...]:
     """A command line whose rows hold all points of ``curve``, for curves that were asked for from Python."""
-    first = curve.points[0]
-    report = getattr(first, "name", "").replace("_", "-") or REPORTS.get(first.ansatz, "solve")
-    report = "generalization" if "branch" in first.observables else report
+    first, report = curve.points[0], _report(curve.points[0])
     words = ["replica", report, first.model]
     ansatze = list(dict.fromkeys(point.ansatz for point in curve.points))
-    named = report != "diagram" and (report == "solve" or ansatze != [_DEFAULT.get(report, "rs")])
+    named = report not in ("diagram", "thresholds") and (report == "solve" or ansatze != [_DEFAULT.get(report, "rs")])
     words += ["--ansatz", ",".join(ansatze)] if named else []
     words += [word for name, value in first.options.items() for word in (f"--{name.replace('_', '-')}", value)]
     for name, value in _spelled_once(_parameters(curve.points)).items():
         listed: Any = value if isinstance(value, list) else [value]
         text = ",".join(repr(float(v)) for v in listed)
         words += [f"--{name.replace('_', '-')}", text]
+    if report == "thresholds":
+        words += _named(curve.points)
+    elif hasattr(first, "physical"):
+        words += ["--all-branches"]
     return (*words, *(["--tolerance", repr(first.tolerance)] if math.isfinite(first.tolerance) else []))
+
+
+def _report(point: Result) -> str:
+    """The command that computes such a result."""
+    if hasattr(point, "definition"):
+        return "thresholds"
+    if hasattr(point, "physical"):
+        return "solve"
+    report = getattr(point, "name", "").replace("_", "-") or REPORTS.get(point.ansatz, "solve")
+    return "generalization" if "branch" in point.observables else report
+
+
+def _named(points: Iterable[Any]) -> list[str]:
+    """The options that ask for these thresholds, and no others."""
+    numbers = dict.fromkeys(str(point.where["y"]) for point in points if point.name == "alpha_LE_y" and "y" in point.where)
+    names = dict.fromkeys(point.name for point in points)
+    return ["--only", ",".join(names), *(["--y", ",".join(numbers)] if numbers else [])]
 
 
 def _joined(names: Iterable[str]) -> str:
