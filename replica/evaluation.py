@@ -8,6 +8,7 @@ asked for, the range likewise; both are settable, so that the error can be read 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ from replica.parts.losses import places, written_out
 from replica.parts.noisy_losses import as_averages
 from replica.parts.pieces import BARE
 from replica.passes import crossings, has_edges, linear_arguments
-from replica.tilted_nodes import NEAR, is_tilted, peaks, pulls
+from replica.tilted_nodes import NEAR, is_tilted, mass_of_tail, peaks, pulls
 
 _SHARED = 0.7
 """Kinks, or a kink and a peak, that share nodes leave the integrand a narrower strip: the step is finer by this factor."""
@@ -207,10 +208,11 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
         raise ValueError(f"{smooth} is not evaluated; average its steps first")
     body, variance = _compile(smooth, rule), _compile(node.variance, rule)
     written = smooth.replace(lambda e: isinstance(e, SiteSum), lambda e: e.expanded())
+    linear = linear_arguments(written, node.variable)
     kinks = [
         # an inner average of a power may have zeros as close to the real axis as the power is large
         [_compile(part, rule) for part in (sp.Max(1, power) * slope, sp.Max(1, power) * rest, sp.Add(*spread))]
-        for slope, rest, spread, _, power in linear_arguments(written, node.variable)
+        for slope, rest, spread, _, power in linear
     ]
     beside = [
         ([_compile(part, rule) for part in (slope, rest, sp.Add(*spread), loss)], side)
@@ -222,6 +224,7 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
     ]
     borders = [[_compile(part, rule) for part in slope_and_rest(step.args[0], node.variable)] for step in steps]
     z, several, tilted = node.variable, has_edges(written, node.variable), is_tilted(smooth, node.variable)
+    tails = [kink for kink, (*_, tail, _) in zip(kinks, linear, strict=True) if tail and not smooth.has(Average)]
     pulled = [_compile(pull, rule) for pull in pulls(smooth, z)] if tilted else []
 
     def run(environment: Environment) -> Any:
@@ -242,7 +245,9 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
                 found.append((1 / width, rest(environment) / width, 0))
             found += [_crossing([f(environment) for f in parts], side) for parts, side in beside]
             centres = _narrow(window, mpmath.sqrt(v), found) if several else []
-            far = tilted and _is_far(mpmath.sqrt(v), found, [f(environment) for f in pulled])
+            far = tilted and _is_far(sd, found, [f(environment) for f in pulled])
+            masses = [mass_of_tail(sd, tuple(f(environment) for f in tail)) for tail in tails]
+            far = far or any(_is_missed(mass, sd, window) for mass in masses)
             if far:
                 window, centres = _around_peaks(lambda at: body({**environment, z: at}), v, found, rule)
                 step = rule.step * (_SHARED if len(centres) > 1 else 1)
@@ -299,15 +304,34 @@ def _is_far(sd: Any, kinks: list[tuple[Any, ...]], pulled: list[Any]) -> bool:
     return max(roots, default=0) > NEAR * sd or max(map(abs, pulled), default=0) * sd > NEAR
 
 
+def _is_missed(mass: tuple[Any, Any], sd: Any, window: tuple[Any, Any, Any, Any]) -> bool:
+    """Whether a tail moves the mass of an average far out, or to where the nodes of a window are too coarse."""
+    return abs(mass[0]) > NEAR * sd or len(_spanning([window[:2], mass])) > 1
+
+
 def _around_peaks(
     body: Callable[[Any], Any], variance: Any, kinks: list[tuple[Any, ...]], rule: OracleRule
 ) -> tuple[tuple[Any, Any, Any, Any], list[tuple[Any, Any]]]:
-    """The window of an average of a power, and its centres: the peaks, and kinks that are narrower than the Gaussian."""
+    """The window of an average whose mass is moved, and its centres: the peaks, and kinks that the mass reaches."""
     sd = mpmath.sqrt(variance)
     found = peaks(body, variance, rule.reach, mpmath.log(10) * (rule.digits + 4))
     low, high = (sign * (rule.reach * sd + max(sign * c for c, _ in found)) for sign in (-1, 1))
-    window = (*found[0], low, high)
-    return window, [*found, *_narrow(window, sd, kinks)[1:]]
+    beside = [
+        (root, width)
+        for root, width in _narrow((0, sd, low, high), sd, kinks)[1:]
+        if any(abs(root - c) < rule.reach * w for c, w in found)
+    ]
+    centres = _spanning([*found, *beside])
+    return (*centres[0], low, high), centres
+
+
+def _spanning(features: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    """The narrowest features, and those that nodes around these leave too coarse: more than two widths away."""
+    centres: list[tuple[Any, Any]] = []
+    for x, width in sorted(features, key=lambda feature: feature[1]):
+        if all(mpmath.hypot(x - c, 2 * w) > 2 * width for c, w in centres):
+            centres.append((x, width))
+    return centres
 
 
 def _many_centres(
@@ -315,18 +339,27 @@ def _many_centres(
 ) -> Iterator[tuple[Any, Any]]:
     r"""Nodes and weights of :math:`\sum_k \mathrm{asinh}\,[(z - c_k) / 2 w_k] = t`: as dense as all centres together ask."""
     low, high = window[2], window[3]
+    rough = [(float(c), float(2 * w)) for c, w in centres]
     z, goal = low, mpmath.fsum(mpmath.asinh((low - c) / (2 * w)) for c, w in centres)
     while z < high:
         density = mpmath.fsum(1 / mpmath.hypot(z - c, 2 * w) for c, w in centres)
         yield z, 1 / density
         goal += step
-        z += step / density
+        z = mpmath.mpf(_at_density(rough, float(z + step / density), float(goal)))
         for _ in range(40):
             miss = mpmath.fsum(mpmath.asinh((z - c) / (2 * w)) for c, w in centres) - goal
             move = miss / mpmath.fsum(1 / mpmath.hypot(z - c, 2 * w) for c, w in centres)
             z -= move
             if abs(move) < mpmath.mpf(10) ** (-mpmath.mp.dps // 2) * (high - low):
                 break
+
+
+def _at_density(centres: list[tuple[float, float]], z: float, goal: float) -> float:
+    """A node to the digits of a float, from which Newton's method needs two steps of many digits."""
+    for _ in range(8):
+        miss = math.fsum(math.asinh((z - c) / w) for c, w in centres) - goal
+        z -= miss / math.fsum(1 / math.hypot(z - c, w) for c, w in centres)
+    return z
 
 
 def _half_line(

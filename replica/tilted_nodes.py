@@ -15,12 +15,9 @@ import mpmath
 import sympy as sp
 
 from replica.expr import Average, H
-from replica.parts.pieces import Pieces
 
 NEAR = 3.0
 """Standard deviations by which mass may move inside of the usual range."""
-_TAILS = (H, Pieces)
-"""Functions that fall like a Gaussian on one side of their kink."""
 _SPACING = 1.0
 """Of the grid, in standard deviations."""
 _WIDEST = 14
@@ -32,9 +29,17 @@ _NOTHING = -mpmath.mpf(10) ** 30
 
 
 def is_tilted(body: sp.Expr, z: sp.Symbol) -> bool:
-    """Whether a body has a tail or a power of a function of the variable that may move its mass, and no average inside."""
-    powers = any(p.base.has(z) and not p.exp.is_Integer for p in body.atoms(sp.Pow))
-    return not body.has(Average) and (powers or any(tail.has(z) for tail in body.atoms(*_TAILS)))
+    """Whether a body has a power of a function of the variable whose exponent may be large, and no average inside."""
+    return not body.has(Average) and any(p.base.has(z) and not p.exp.is_Integer for p in body.atoms(sp.Pow))
+
+
+def mass_of_tail(sd: Any, kink: tuple[Any, ...]) -> tuple[Any, Any]:
+    """Where the Gaussian times a tail ``H(slope z + rest)``, smeared by a spread, has its mass, and how wide it is."""
+    slope, rest, spread = kink
+    if rest <= 0:
+        return mpmath.mpf(0), sd
+    width = sd / mpmath.sqrt(1 + (slope * sd) ** 2 / (1 + spread))
+    return -rest * slope * width**2 / (1 + spread), width
 
 
 def pulls(body: sp.Expr, z: sp.Symbol) -> list[sp.Expr]:
