@@ -34,7 +34,6 @@ from replica.ansatz import (
     replica_count,
 )
 from replica.determinant import log_determinant
-from replica.errors import InputError
 from replica.expr import Average, Positive, canonical, gather
 from replica.fields import Definitions, FieldTree
 from replica.free_entropy import FreeEntropy, Replicon
@@ -63,12 +62,7 @@ def derive(model: Model | str, ansatz: Ansatz | str) -> FreeEntropy:
     InputError
         If a name is unknown or the tree is inconsistent; the message says what would be right.
     """
-    model = zoo.model(model) if isinstance(model, str) else model
-    ansatz = zoo.ansatz(ansatz) if isinstance(ansatz, str) else ansatz
-    if not isinstance(model, Model):
-        raise InputError(f"A model is a replica.Model or the name of one, not a {type(model).__name__}.")
-    if not isinstance(ansatz, Ansatz):
-        raise InputError(f"An ansatz is a replica.Ansatz or the name of one, not a {type(ansatz).__name__}.")
+    model, ansatz = zoo.as_model(model), zoo.as_ansatz(ansatz)
     return _derive(model, adapt(model, ansatz))
 
 

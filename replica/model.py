@@ -330,14 +330,17 @@ class Model:
                     "frozen dataclass."
                 ) from None
 
-    def around(self, reference: Model) -> Model:
+    def around(self, reference: Model | str) -> Model:
         """The same model for probes around a solution of another one, which differs in its constraint only.
 
         Raises
         ------
         InputError
-            If the other model has other weights, another architecture or another teacher.
+            If the other model has other weights, another architecture or another teacher, or is none.
         """
+        from replica import zoo
+
+        reference = zoo.as_model(reference)
         for part in ("weights", "architecture", "teacher"):
             if getattr(self, part) != getattr(reference, part):
                 raise InputError(

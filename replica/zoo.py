@@ -236,3 +236,19 @@ def ansatz(name: str) -> Ansatz:
     if name not in ANSATZE:
         raise InputError(f"There is no ansatz {name!r}; the ansatze are {', '.join(ANSATZE)} and path/to/file.py:name.")
     return ANSATZE[name]()
+
+
+def as_model(given: Model | str) -> Model:
+    """Return a model, or the one of a name; what is neither is refused."""
+    found = model(given) if isinstance(given, str) else given
+    if not isinstance(found, Model):
+        raise InputError(f"A model is a replica.Model or the name of one, not a {type(given).__name__}.")
+    return found
+
+
+def as_ansatz(given: Ansatz | str) -> Ansatz:
+    """Return an ansatz, or the one of a name; what is neither is refused."""
+    found = ansatz(given) if isinstance(given, str) else given
+    if not isinstance(found, Ansatz):
+        raise InputError(f"An ansatz is a replica.Ansatz or the name of one, not a {type(given).__name__}.")
+    return found

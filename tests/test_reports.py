@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
 import replica
 import saddle
+from replica.errors import InputError
 
 
 def test_capacity_at_zero_margin() -> None:
@@ -127,3 +129,32 @@ def test_bad_input_is_one_sentence(call: object) -> None:
     with pytest.raises(replica.InputError) as caught:
         call()  # type: ignore[operator]
     assert "\n" not in str(caught.value) and len(str(caught.value)) > 20
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        lambda: saddle.capacity(3, 0.0),
+        lambda: saddle.thresholds(3),
+        lambda: saddle.ogp(3),
+        lambda: saddle.entropy_curve(3, 0.5, 0.0),
+        lambda: saddle.sweep("capacity", {"model": 3}, executor=1),
+        lambda: replica.soft(3),
+        lambda: replica.zoo.binary_perceptron().around(3),
+    ],
+)
+def test_what_is_no_model_is_refused(report: Callable[[], object]) -> None:
+    with pytest.raises(InputError, match=r"A model is a replica.Model or the name of one, not a int"):
+        report()
+
+
+@pytest.mark.parametrize(("kappa", "told"), [(None, "kappa = None is"), ([], "kappa has no values"), ("a", "kappa = 'a'")])
+def test_what_is_no_margin_is_refused(kappa: object, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        saddle.capacity("binary-perceptron", kappa)
+
+
+def test_temperatures_and_references_go_by_names() -> None:
+    assert replica.soft("binary-perceptron", "hinge") == replica.soft(replica.zoo.binary_perceptron(), "hinge")
+    window = replica.zoo.symmetric_binary_perceptron()
+    assert replica.zoo.binary_perceptron().around("symmetric-binary-perceptron").reference == window

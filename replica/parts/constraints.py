@@ -226,12 +226,10 @@ def soft(model: Model | str, loss: str = "errors") -> Model:
     InputError
         If the loss is unknown or does not go with the model.
     """
+    from replica import zoo
     from replica.errors import InputError
 
-    if isinstance(model, str):
-        from replica import zoo
-
-        model = zoo.model(model)
+    model = zoo.as_model(model)
     if hasattr(model.constraint, "temperature"):
         raise InputError(f"The model {model.name} has a temperature already.")
     if loss == "errors":

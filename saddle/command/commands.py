@@ -124,7 +124,7 @@ def model_of(args: argparse.Namespace) -> Any:
     hot = getattr(args, "beta", None) is not None
     if args.command in COMPUTING and options["loss"] is not None and not hot:
         raise InputError("--loss needs --beta, the inverse temperature that multiplies it")
-    model = zoo_model(args.model, **options) if isinstance(args.model, str) else args.model
+    model = zoo_model(args.model, **options) if isinstance(args.model, str) else replica.zoo.as_model(args.model)
     model, reference = _at_temperature(model, hot), _reference(args, options, hot)
     return model if reference is None else model.around(reference)
 

@@ -156,10 +156,11 @@ def _thresholds(
     steps: Steps,
 ) -> Threshold | Curve:
     """One threshold, or a curve of them."""
-    single = isinstance(values, (int, float))
-    listed: list[Any] = [values] if single else list(values)  # type: ignore[arg-type]
+    from saddle.reporting.reports import as_numbers
+
+    single, listed = isinstance(values, (int, float)), as_numbers(fixed, values)
     for setting in settings:
-        for value in map(float, listed):
+        for value in listed:
             steps.at({fixed: value}, _threshold, name, fixed, sought, setting, value, start, tolerance)
     return steps.points[0] if single and len(settings) == 1 else Curve(tuple(steps.points))
 
@@ -171,8 +172,7 @@ def _settings(model: Model | str, ansatz: Ansaetze) -> list[Setting]:
     listed = [ansatz] if isinstance(ansatz, Ansatz) else list(ansatz)
     if not listed:
         raise InputError("Give an ansatz, or several.")
-    found = [zoo.ansatz(one) if isinstance(one, str) else one for one in listed]
-    model = zoo.model(model) if isinstance(model, str) else model
+    found, model = [zoo.as_ansatz(one) for one in listed], zoo.as_model(model)
     if refused := [one.name for one in found if one.imposed or one.given or one.reference]:
         raise InputError(f"The ansatz {refused[0]} imposes an overlap, so that it has no capacity; use rs or 1rsb.")
     return [Setting.of((model, "rs")) if not one.multiplicities else Setting(model, one) for one in found]

@@ -47,8 +47,7 @@ class Setting:
             model, ansatz = target.model, target.ansatz
         else:
             raise InputError("Solve what replica.derive returned, or a pair (model, ansatz).")
-        model = zoo.model(model) if isinstance(model, str) else model
-        ansatz = zoo.ansatz(ansatz) if isinstance(ansatz, str) else ansatz
+        model, ansatz = zoo.as_model(model), zoo.as_ansatz(ansatz)
         return _known(model, adapt(model, ansatz))
 
     def __hash__(self) -> int:

@@ -43,7 +43,7 @@ def temperature_of(model: Model) -> str:
 
 def refuse_temperature(model: Model | str, report: str) -> None:
     """Refuse a model with a temperature in a report that has none, with the reason."""
-    if not isinstance(model, str) and temperature_of(model):
+    if not isinstance(model, str) and temperature_of(zoo.as_model(model)):
         raise InputError(NO_TEMPERATURE[report])
 
 
@@ -55,7 +55,7 @@ def at_temperature(model: Model | str, beta: Temperatures) -> tuple[Model, list[
     InputError
         If a temperature is missing, or is no positive number or ``"inf"``.
     """
-    model = zoo.model(model) if isinstance(model, str) else model
+    model = zoo.as_model(model)
     if beta is None:
         if name := temperature_of(model):
             raise InputError(f"The model {model.name} has a temperature: give {name}.")
