@@ -54,7 +54,7 @@ def test_the_oracle_finds_the_mass_of_a_far_reference(reference_kappa: float) ->
 @pytest.mark.parametrize(("margin", "kappa", "distance"), [("max", 0.0, 0.4999), ("max", 0.0, 0.45), (20.0, 10.0, 0.2)])
 def test_a_single_cold_point_far_in_the_tail(margin: float | str, kappa: float, distance: float) -> None:
     point = saddle.solve(BINARY, alpha=1e-3, kappa=kappa, reference_kappa=margin, distance=distance)
-    assert point.converged and point.residual < 1e-9, point.message
+    assert point.converged and point.residual < 1e-12, point.message
     setting, values = Setting.of(BINARY), {name: float(value) for name, value in point.parameters.items()}
     problem = problem_of(setting, values, reference_point(setting, values, 1e-12))
     state = problem.state(problem.to_coordinates(point.order_parameters), setting.rule.refined())
@@ -73,9 +73,21 @@ def test_conjugates_of_hundreds_are_reached_from_nothing() -> None:
     """A strong reference has a field that is large at once: the imposed overlap saturates on the way."""
     point = saddle.solve(BINARY, alpha=1.1767212437949586e-4, kappa=8.62, reference_kappa="max", distance=0.48)
     assert point.converged and point["that"] > 100.0, point.message
-    assert point.residual < 1e-7 and 1e-13 < point.error < 1e-10  # exponents of millions cancel
+    assert point.residual < 1e-11 and point.error < 1e-10
 
 
 def test_what_rounding_hides_is_no_end_of_a_branch() -> None:
     point = saddle.solve(BINARY, alpha=2.22e-4, kappa=28.97, reference_kappa=53.5, distance=0.46)
     assert point.converged or "standard deviations out" in point.message
+
+
+def test_where_all_solutions_are_close_the_branch_is_followed_from_the_typical_distance() -> None:
+    """Next to the largest margin solutions of both margins lie within one narrow range of distances."""
+    margins = {"kappa": 74.91026122895366, "reference_kappa": 74.9201206213583}
+    point = saddle.solve(BINARY, alpha=1.1329980585612524e-4, distance=6.442794415177943e-4, **margins)
+    assert point.converged and point.residual < 1e-10, point.message
+    assert float(point["slope"]) > 0.0 and point.error < 1e-9
+    beyond = saddle.solve(BINARY, alpha=1.1329980585612524e-4, distance=0.1, **margins)
+    assert beyond.status is saddle.Status.BRANCH_END and "the probes freeze" in beyond.message
+    low, high = beyond.window or (0.0, 0.0)
+    assert 0.02 < low < 0.03 and high == 0.5

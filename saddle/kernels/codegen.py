@@ -35,6 +35,7 @@ from replica.parts.noisy_losses import NOISY, Noisy
 from replica.parts.pieces import SMOOTH, Pieces
 from replica.passes import absorb, has_edges, linear_arguments
 from saddle.kernels.centres import emit_centres, emit_node
+from saddle.kernels.given_tails import conditioned, emit_conditioned
 from saddle.kernels.imaginary import emit_imaginary_node, emit_imaginary_window
 from saddle.kernels.kinks import emit_lightness, kinks_apart, shorten
 from saddle.kernels.level_source import call_levels
@@ -241,7 +242,7 @@ class KernelWriter:
             inner.add(f"{text(z)} = centre_{tag} + span_{tag} * S[i_{tag}]")
             stretch = f"C[i_{tag}]"
         inner.symbols.add(z)
-        self._emit_bodies(bodies, tag, z, stretch, (f" - shift_{tag}" if loop.powers else "", even))
+        self._emit_bodies(bodies, tag, loop, stretch, (f" - shift_{tag}" if loop.powers else "", even))
         self.scopes.pop()
         for name in bodies:
             outer.add(f"{text(name)} = 0.0")
@@ -253,10 +254,10 @@ class KernelWriter:
         return tag
 
     def _emit_bodies(
-        self, bodies: dict[sp.Symbol, sp.Expr], tag: str, z: sp.Symbol, stretch: str, scale: tuple[str, bool]
+        self, bodies: dict[sp.Symbol, sp.Expr], tag: str, loop: Loop, stretch: str, scale: tuple[str, bool]
     ) -> None:
         """The statements of a loop; ``scale`` is what the exponent is relative to, and whether the node 0 counts half."""
-        inner, (below, even) = self.scopes[-1], scale
+        inner, (below, even), z, variance = self.scopes[-1], scale, loop.variable, loop.variance
         module, part = ("cmath", ".real") if z in self.imaginary else ("math", "")
         bodies = dict(zip(bodies, at_maxima(self, list(bodies.values())), strict=True))
         found = self._loops(bodies.values())
@@ -274,7 +275,12 @@ class KernelWriter:
             exponent_name = self._statements([exponent])[0] if powers else sp.Integer(0)
             weight = self.fresh("weight")
             shift = f" + {text(exponent_name)}" if powers else ""
-            inner.add(f"{text(weight)} = {stretch} * {module}.exp(-{text(z)} * {text(z)} * half_{tag}{shift}{below})")
+            line = f"{text(weight)} = {stretch} * {module}.exp(-{text(z)} * {text(z)} * half_{tag}{shift}{below})"
+            tail = None if part or below else conditioned(powers, z, variance, self.definitions)
+            if tail is None:
+                inner.add(line)
+            else:
+                emit_conditioned(self, tail, tag, (text(weight), stretch, line))
             if even:
                 inner.add(f"if i_{tag} == origin:")
                 inner.add(f"    {text(weight)} *= 0.5")

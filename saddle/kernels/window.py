@@ -50,6 +50,13 @@ def tilted(bulk: float, spread: float, a: float, b: float, variance: float) -> t
 
 
 @_compiled
+def given_tail(a: float, b: float, half: float) -> tuple[float, float]:
+    """Return the mode of a Gaussian times a tail ``H(b z + a)``, and what multiplies the square of the distance from it."""
+    sharp = half + 0.5 * b * b
+    return -0.5 * a * b / sharp, sharp
+
+
+@_compiled
 def gathered(centre: float, width: float, bulk: float, spread: float) -> float:
     """Return the width of nodes that are centred on the bulk: they must resolve it, however narrow a tail has made it."""
     return min(width, _RESOLVED * spread) if centre == bulk else width

@@ -23,7 +23,8 @@ ProblemAt = Callable[[float], Problem]
 ColdStart = Callable[[Problem], State | None]
 
 _RATIOS = (1.25, 1.6, 2.5, 5.0, 12.0, 40.0, 200.0, 2000.0, 3e4, 1e6)
-SMALLEST_DISTANCE = 1e-10
+SMALLEST_DISTANCE = 1e-9
+"""Below it rounding is all that an overlap has left to 1."""
 _LARGEST_DISTANCE = 0.4999999
 _FIRST_STEP, _LONGEST_STEP, _SHORTEST_STEP = 0.1, 0.5, 1e-7
 _LARGEST_CHANGE = 1.5

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -18,8 +17,8 @@ import numpy as np
 from replica.ansatz import conjugate
 from replica.errors import InputError, UnsupportedAnsatz
 from saddle.kernels.quadrature import Rule
-from saddle.points.branch import Side, approach, follow
-from saddle.points.branch_ends import is_frozen, where_branches_end
+from saddle.points.along_branch import FAR_AWAY, Approach, along_branch
+from saddle.points.branch import Side
 from saddle.points.broken import broken_point
 from saddle.points.continued import continued_attempt, continues
 from saddle.points.cooling import cooled
@@ -30,20 +29,16 @@ from saddle.points.infinite_point import infinite_point, is_infinite
 from saddle.points.newton import Attempt, FixedPoint, newton
 from saddle.points.outcome import finished, not_converged, without_value
 from saddle.points.problem import Problem, State
-from saddle.points.results import Iteration, SaddlePoint, Status
+from saddle.points.results import SaddlePoint, Status
 from saddle.points.setting import Setting, is_number
+from saddle.points.typical import TypicalBranch
 
 DEFAULT_TOLERANCE = 1e-12
 _FIXED_POINT_STEPS = (2, 4, 16, 64)
-_SINGULAR = 1e-4
-"""Singularity below which a branch ends: it is at most 2e-6 at ends found in steps of 1e-7, at least 8e-4 elsewhere."""
-_NO_VOLUME = 1e-3
-"""What an overlap has left to 1 where its replicas freeze; followed to the end of a branch it is below 1e-4."""
 _SEEDS = (-4.0, -2.0, -1.0, 0.0, 1.0, 2.5)
 """Logits of overlaps."""
 _SCOUTING_STEPS = (2, 10)
 _ZERO_ENTROPY = 1e-9
-_FAR_AWAY = 0.3  # beyond the typical distance from a cold reference, at which overlaps degenerate
 _SMALL_LOAD = 0.1
 """A load at which the fixed-point map contracts, whatever the margin."""
 
@@ -360,54 +355,64 @@ def _along_branch(
 ) -> SaddlePoint:
     """Reach an imposed distance along the branches from both sides, or say where they end."""
 
-    def problem_at(distance: float) -> Problem:
-        return problem_of(setting, {**values, "distance": distance}, reference)
-
-    def cold(problem: Problem) -> State | None:
-        attempt = cold_start(problem, setting.rule, tolerance, _SCOUTING_STEPS, most=12)
-        return attempt.state if _acceptable(attempt) else None
-
     def warmer(moved: Mapping[str, float]) -> Problem | None:
         there = reference_point(setting, moved, tolerance)
         return problem_of(setting, moved, there) if there is None or there.converged else None
 
-    state, below, above = approach(problem_at, cold, values["distance"], setting.rule, tolerance)
-    if state is None and below is None and above is None:
-        start = partial(cold_start, rule=setting.rule, tolerance=tolerance)
-        far = max(values["distance"], _FAR_AWAY)
+    fixed = tuple((name, value) for name, value in values.items() if name not in ("distance", "overlap"))
+    approach = Approach(
+        setting,
+        values,
+        reference,
+        tolerance,
+        lambda distance: problem_of(setting, {**values, "distance": distance}, reference),
+        partial(_scouted, setting.rule, tolerance),
+        lambda: _typical_branch(setting, fixed, tolerance),
+    )
+    far = max(values["distance"], FAR_AWAY)
+    start = partial(cold_start, rule=setting.rule, tolerance=tolerance)
+
+    def from_higher_temperatures() -> Side | None:
         attempt = cooled({**values, "distance": far}, setting.temperatures, warmer, start, setting.rule, tolerance)
-        if attempt is not None and (found := _sound(problem_at(far), attempt)) is not None:
-            above = follow(problem_at, Side(far, found), values["distance"], setting.rule, tolerance)
-            state, above = (above.state, None) if above.distance == values["distance"] else (None, above)
-    if state is not None:
-        steps = (*failed.iterations, Iteration(len(failed.iterations), state.residual, 1.0, "branch"))
-        return finished(setting, problem_at(values["distance"]), values, reference, state, steps, tolerance)
-    if below is None and above is None:
-        return not_converged(setting, values, failed, tolerance)
-    # An iteration that stops on a regular branch is a failure of ours, not the end of the branch; where the probes of
-    # continuous weights have no volume left, the branch ends although it is regular in its coordinates.
-    sides = [side for side in (below, above) if side is not None]
-    if stuck := [side for side in sides if side.state.singularity > _SINGULAR and not _without_volume(side.state)]:
-        message = f"Not converged: the branch stopped at distance {stuck[0].distance:.4g}, where it is regular."
-        return without_value(setting, values, Status.NOT_CONVERGED, message, failed.iterations, tolerance)
-    far = math.sqrt(2.0 * problem_at(values["distance"]).exponent)
-    lost = [side for side in sides if not is_frozen(side.state)]
-    if lost and problem_at(values["distance"]).rounding > tolerance:
-        message = (
-            f"Not converged: the branch was lost at distance {lost[0].distance:.4g}; the fields of the reference are "
-            f"{far:.0f} standard deviations out, which leaves too few digits to say how it goes on."
-        )
-        return without_value(setting, values, Status.NOT_CONVERGED, message, failed.iterations, tolerance)
-    status, message = where_branches_end(setting, values, below, above)
-    point = without_value(setting, values, status, message, failed.iterations, tolerance)
-    window = (below.distance if below is not None else 0.0, above.distance if above is not None else 0.5)
-    return replace(point, window=window)
+        found = None if attempt is None else _sound(approach.problem_at(far), attempt)
+        return None if found is None else Side(far, found)
+
+    return along_branch(approach, from_higher_temperatures, failed)
 
 
-def _without_volume(state: State) -> bool:
-    """Whether an overlap of the probes is as good as 1 while its conjugate diverges."""
-    largest = max(map(abs, state.conjugates.values()))
-    return min(state.place.remaining[name] for name in state.pivots) < _NO_VOLUME and largest > 1.0 / _NO_VOLUME
+def _scouted(rule: Rule, tolerance: float, problem: Problem) -> State | None:
+    """A state without a start, if few steps lead there."""
+    attempt = cold_start(problem, rule, tolerance, _SCOUTING_STEPS, most=12)
+    return attempt.state if _acceptable(attempt) else None
+
+
+@lru_cache(maxsize=64)
+def _typical_branch(
+    setting: Setting, fixed: tuple[tuple[str, float], ...], tolerance: float
+) -> TypicalBranch | None:
+    """The branches at these parameters, whatever the distance: their ends are the same for all points of a row."""
+    values = dict(fixed)
+    reference = reference_point(setting, values, tolerance)
+    shape = (len(setting.kernel.META["pivots"]), len(setting.kernel.META["active"]), len(setting.kernel.META["imposed"]))
+    plain = setting.model.weights.discrete and setting.model.weights.unit_norm and not setting.model.teacher
+    if reference is None or not plain or shape != (1, 3, 1) or setting.temperatures:
+        return None
+    symmetric = Setting.of((setting.model.obeyed(""), "rs"))
+    probe = _reference_point(symmetric, tuple((name, values[name]) for name in symmetric.parameter_names()), tolerance)
+    (name,), (given,) = symmetric.kernel.META["pivots"] or [""], setting.kernel.META["given"]
+    if not probe.converged or not name:
+        return None
+    overlap, hat = probe.order_parameters[name], probe.order_parameters[conjugate(name)]
+    room = math.sqrt(max(overlap * problem_of(setting, {**values, "distance": 0.25}, reference).given[given], 0.0))
+    return TypicalBranch(
+        lambda distance: problem_of(setting, {**values, "distance": distance}, reference),
+        partial(_scouted, setting.rule, tolerance),
+        overlap,
+        hat,
+        room,
+        setting.rule,
+        tolerance,
+    )
 
 
 @lru_cache(maxsize=256)
