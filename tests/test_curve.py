@@ -137,6 +137,12 @@ def test_csv_has_17_digits(tmp_path: Path) -> None:
     assert (rows[1]["free_entropy"], rows[1]["stable"], rows[1]["status"]) == ("", "", "not-converged")
 
 
+def test_a_value_that_stands_alone_is_seen() -> None:
+    rows = [rs_point(0.1 * i, 0.2, status=s) for i, s in enumerate((Status.CONVERGED, *[Status.NOT_CONVERGED] * 2))]
+    axes = Curve(tuple(rows)).plot()
+    assert [line.get_xdata().tolist() for line in axes.get_lines() if line.get_marker() == "o"] == [[0.0]]
+
+
 def test_infinity_is_a_parameter_or_no_value_in_csv() -> None:
     point = dataclasses.replace(_cluster(0.1, math.inf, 0.2), order_parameters={"q1hat": math.inf})
     (row,) = csv.DictReader(io.StringIO(Curve((point,)).to_csv()))

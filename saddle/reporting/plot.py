@@ -170,6 +170,16 @@ def _landmark(point: Result) -> str:
 
 
 def _line(ax: Axes, x: np.ndarray, y: np.ndarray, label: str, stable: np.ndarray, word: str = "unstable") -> Any:
+    """One line, with a symbol where a value stands alone between points without one; its colour."""
+    colour = _drawn(ax, x, y, label, stable, word)
+    known = np.r_[False, np.isfinite(y), False]
+    alone = known[1:-1] & ~known[:-2] & ~known[2:]
+    if alone.any() and len(x) >= 3:
+        ax.plot(x[alone], y[alone], "o", color=colour, markersize=4)
+    return colour
+
+
+def _drawn(ax: Axes, x: np.ndarray, y: np.ndarray, label: str, stable: np.ndarray, word: str) -> Any:
     """One line, solid where stable and dashed elsewhere (a segment is stable if both its ends are); its colour."""
     marker = "o" if len(x) < 3 else ""
     if stable.all() or len(x) == 1:
