@@ -91,3 +91,16 @@ def test_where_all_solutions_are_close_the_branch_is_followed_from_the_typical_d
     assert beyond.status is saddle.Status.BRANCH_END and "the probes freeze" in beyond.message
     low, high = beyond.window or (0.0, 0.0)
     assert 0.02 < low < 0.03 and high == 0.5
+
+
+def test_beyond_the_load_of_the_probes_no_distance_has_a_saddle() -> None:
+    """The largest margin at load 2 is negative: the reference does not obey the probes' constraint, which none satisfies."""
+    point = saddle.solve(BINARY, alpha=2.0, kappa=0.0, reference_kappa="max", distance=0.1)
+    assert point.status is saddle.Status.NO_SADDLE and "1.273239545" in point.message
+
+
+def test_a_margin_of_hundreds_is_found_to_what_rounding_leaves() -> None:
+    """Solutions are next to the sum of the patterns, whose margin bounds theirs from above."""
+    found = saddle.max_margin("binary-perceptron", 3e-6)
+    bound = np.sqrt(2.0 / (np.pi * 3e-6))
+    assert found.converged and 0.0 < bound - found.value < 0.01 and found.error < 1e-5

@@ -33,6 +33,8 @@ Progress = Callable[[Any], None]
 Ansaetze = str | Ansatz | Iterable[str | Ansatz]
 
 _MOST_STEPS = 60
+_NEIGHBOURS = 64
+"""Units of rounding within which a bracket is a number."""
 _UNCORRELATED = 1e-12
 """An overlap that is as good as none, where at 0 a regression on it would be 0/0."""
 _EPS = float(np.finfo(float).eps)
@@ -309,7 +311,9 @@ def _zero_entropy(line: Line, start: Any) -> Threshold:
             return _found(line, here, tuple(log))
         x = _inside(x + step, low, high, x)
         here = _entropy_at(line, x, here.point)
-    if here is not None and abs(here.point.free_entropy) <= 2 * here.point.error:
+    # at margins of hundreds the sign of the entropy changes between neighbouring numbers, within what the error covers
+    between = high - low <= _NEIGHBOURS * _EPS * max(1.0, abs(low))
+    if here is not None and (between or abs(here.point.free_entropy) <= 2 * here.point.error):
         return _found(line, here, tuple(log))
     message = f"The zero of the entropy was not reached in {_MOST_STEPS} steps; it lies between {low:g} and {high:g}."
     unknown = {"residual": math.nan, "quadrature_error": math.nan}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from saddle.points.branch import ColdStart, ProblemAt, Side, approach, follow
-from saddle.points.branch_ends import is_frozen, where_branches_end
+from saddle.points.branch_ends import is_frozen, reference_is_inside, where_branches_end
 from saddle.points.newton import Attempt
 from saddle.points.outcome import finished, not_converged, without_value
 from saddle.points.problem import State
@@ -33,7 +33,7 @@ class Approach:
     """A point that was not reached from scratch, and what leads there.
 
     ``problem_at`` is the problem at a distance, ``cold`` a solver without a start, ``typical`` the branch of the typical
-    distance (None where it is not known).
+    distance (None where it is not known), ``alone`` the saddle of the probes' constraint without a reference.
     """
 
     setting: Setting
@@ -43,6 +43,7 @@ class Approach:
     problem_at: ProblemAt
     cold: ColdStart
     typical: Callable[[], TypicalBranch | None]
+    alone: Callable[[], SaddlePoint | None]
 
     @property
     def distance(self) -> float:
@@ -94,7 +95,7 @@ def along_branch(
     if state is not None:
         return point.solved(state, failed)
     if below is None and above is None:
-        return not_converged(setting, point.values, failed, tolerance)
+        return _without_branch(point, failed)
     # An iteration that stops on a regular branch is a failure of ours, not the end of the branch; where the probes of
     # continuous weights have no volume left, the branch ends although it is regular in its coordinates.
     sides = [side for side in (below, above) if side is not None]
@@ -124,6 +125,19 @@ def _from_typical(point: Approach, branch: TypicalBranch, end: End, failed: Atte
     if nearest is not None and nearest.distance > point.distance:
         return None
     return point.ended(nearest, end.side, failed)
+
+
+def _without_branch(point: Approach, failed: Attempt) -> SaddlePoint:
+    """The answer where no distance was solvable: there is none where the probes' constraint alone has no saddle.
+
+    The sum over all distances is replica-symmetric; a reference outside the constraint adds no solutions to it.
+    """
+    setting, values = point.setting, point.values
+    alone = None if reference_is_inside(setting, values) else point.alone()
+    if alone is None or alone.status is not Status.NO_SADDLE:
+        return not_converged(setting, values, failed, point.tolerance)
+    message = f"No saddle at any distance, for the probes' own constraint has none without a reference: {alone.message}"
+    return without_value(setting, values, Status.NO_SADDLE, message, failed.iterations, point.tolerance)
 
 
 def _without_volume(state: State) -> bool:

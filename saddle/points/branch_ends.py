@@ -27,7 +27,7 @@ def where_branches_end(
             f"Window without a saddle: the branch from small distances ends at {below.distance:.4g} "
             f"({_how_it_ends(below.state)}), {upper}."
         )
-    if _reference_is_inside(setting, values):
+    if reference_is_inside(setting, values):
         return Status.NO_SADDLE, (
             f"Window without a saddle: the branch from small distances ends below {SMALLEST_DISTANCE:g}, {upper}."
         )
@@ -37,7 +37,7 @@ def where_branches_end(
     )
 
 
-def _reference_is_inside(setting: Setting, values: Mapping[str, float]) -> bool:
+def reference_is_inside(setting: Setting, values: Mapping[str, float]) -> bool:
     """Whether the reference fulfils the probe's constraint with room to spare, so that probes surround it closely."""
     prefix = next((prefix for _, prefix in setting.ansatz.prefixes if prefix), "")
     inner, outer = (setting.model.obeyed(p).constraint for p in (prefix, ""))

@@ -368,6 +368,7 @@ def _along_branch(
         lambda distance: problem_of(setting, {**values, "distance": distance}, reference),
         partial(_scouted, setting.rule, tolerance),
         lambda: _typical_branch(setting, fixed, tolerance),
+        lambda: None if reference is None else _alone(setting, values, tolerance),
     )
     far = max(values["distance"], FAR_AWAY)
     start = partial(cold_start, rule=setting.rule, tolerance=tolerance)
@@ -386,6 +387,12 @@ def _scouted(rule: Rule, tolerance: float, problem: Problem) -> State | None:
     return attempt.state if _acceptable(attempt) else None
 
 
+def _alone(setting: Setting, values: Mapping[str, float], tolerance: float) -> SaddlePoint:
+    """The saddle of the probes' constraint without a reference."""
+    symmetric = Setting.of((setting.model.obeyed(""), "rs"))
+    return _reference_point(symmetric, tuple((name, values[name]) for name in symmetric.parameter_names()), tolerance)
+
+
 @lru_cache(maxsize=64)
 def _typical_branch(
     setting: Setting, fixed: tuple[tuple[str, float], ...], tolerance: float
@@ -397,8 +404,7 @@ def _typical_branch(
     plain = setting.model.weights.discrete and setting.model.weights.unit_norm and not setting.model.teacher
     if reference is None or not plain or shape != (1, 3, 1) or setting.temperatures:
         return None
-    symmetric = Setting.of((setting.model.obeyed(""), "rs"))
-    probe = _reference_point(symmetric, tuple((name, values[name]) for name in symmetric.parameter_names()), tolerance)
+    symmetric, probe = Setting.of((setting.model.obeyed(""), "rs")), _alone(setting, values, tolerance)
     (name,), (given,) = symmetric.kernel.META["pivots"] or [""], setting.kernel.META["given"]
     if not probe.converged or not name:
         return None
