@@ -153,9 +153,22 @@ def test_shifts_that_grow_exponentially_keep_their_digits(overlap: float) -> Non
     assert point.error < 1e-11
 
 
+def test_a_shift_of_1e12_and_a_variance_of_1e_minus_25_keep_their_digits() -> None:
+    """The exact number was integrated to 40 digits over the maximising field, outside of the engine."""
+    point = solved(alpha=0.199, kappa=-0.28, distance=0.027)
+    assert point.order_parameters["C"] > 1e12 and point.order_parameters["q0hat"] < 1e-24
+    assert abs(point["complexity"] + 0.258092977839612451) <= point["complexity_error"] < 1e-12
+    assert solved(alpha=0.199, kappa=-0.28, distance=0.018).error < 1e-12
+
+
 def test_a_branch_that_leaves_double_precision_says_so() -> None:
     point = solved(overlap=0.9999)
     assert point.status is Status.NOT_CONVERGED and "could be followed" in point.message
+
+
+def test_no_typical_solutions_leave_no_clusters_and_say_why() -> None:
+    point = solved(model="spherical-perceptron", alpha=1.7, kappa=0.9, overlap=0.8)
+    assert point.status is Status.NO_SADDLE and "at the capacity" in point.message
 
 
 def test_rows_name_infinity_and_have_no_free_entropy() -> None:

@@ -72,13 +72,15 @@ def {name}({parameters}, v):
                     if not high - low > 1e-16 * reach:
                         break
                 value = sign * {name}_value({parameters}, z, s) - z * z / (2.0 * spread)
-                if value > top:
+                if value > top - {tie} * (1.0 + abs(value)):
                     top, top_z = value, z
             before, here = here, after
         if sign * top > best and top > -math.inf:
             best, best_z, best_s = sign * top, top_z, s
     return best_z, best_s
 '''
+_TIE = 1e-14
+"""Relative height up to which two wells count as equally high: then the upper one is taken, which wins as a field grows."""
 _SCAN = 12
 """Points of the scan on each side of the origin, for two wells."""
 
@@ -115,6 +117,7 @@ def maximiser_source(
         parameters=", ".join(f"_{p.name}" for p in parameters),
         values="(" + ", ".join(f"{float(v)!r}" for v in values) + ",)",
         first=f"{float(values[0])!r}",
+        tie=_TIE,
         half=_SCAN * max([1, *(len(f.args[2]) - 1 for f in functions[0].atoms(LevelFunction))]),
     )
 

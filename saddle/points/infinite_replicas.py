@@ -20,14 +20,15 @@ from replica.model import Model
 from replica.parts.teacher import SPECIES as TEACHER
 from saddle.kernels.kernel import kernel_key, load_kernel
 from saddle.kernels.quadrature import Rule
-from saddle.points.results import Iteration, Status
+from saddle.points.results import Iteration, SaddlePoint, Status
 from saddle.points.setting import Setting
 
 Vector = np.ndarray
-_RULES = (Rule(0.06), Rule(0.03, 16.0), Rule(0.015, 32.0), Rule(0.008, 64.0), Rule(0.004, 128.0))
+_STEPS = ((0.06, 10.0), (0.03, 16.0), (0.015, 32.0), (0.008, 64.0), (0.004, 128.0), (0.002, 128.0), (0.001, 128.0))
+_RULES = tuple(Rule(*step) for step in _STEPS)
 """Finer and wider rules: the larger the shift of an overlap beside what it leaves to 1, the sharper the integrand."""
-_SHARP, _TINY = 3e-13, 1e-200
-"""Relative difference to a refined rule at which a rule is fine enough."""
+_SHARP, _BLUNT, _TINY = 3e-13, 1e-3, 1e-200
+"""Relative differences to a refined rule at which a rule is fine enough, and from which on it resolves anything."""
 _TERMS = ("interaction", "weights", "energetic")
 _EPS = float(np.finfo(float).eps)
 _ROUNDING = 32 * _EPS
@@ -38,8 +39,8 @@ _SHORTEST_DAMPING = 1e-4
 _LONGEST = 50.0
 _FIELD = 1e-3
 """Conjugate of an imposed overlap with an anchor at which a branch starts: small, but enough to break its symmetry."""
-_FIRST_STEP, _SHORTEST_STEP, _LARGEST_CHANGE, _MOST_STEPS = 0.05, 1e-4, 1.0, 200
-_MOST_ITERATIONS = 500
+_FIRST_STEP, _SHORTEST_STEP, _LARGEST_CHANGE, _MOST_STEPS = 0.05, 1e-4, 1.0, 500
+_MOST_ITERATIONS = 1000
 _SINGULAR = 1e-4
 _EDGE, _CLOSED = 0.02, 1e-6
 """Openness of the overlap matrix below which a branch that stops has lost positivity, and the smallest that is told."""
@@ -148,7 +149,8 @@ class InfiniteProblem:
                 rule = _RULES[self._levels[name]]
                 plain, refined = (self._term(name, values, r)[:told] for r in (rule, rule.refined()))
                 difference = float(np.max(np.abs(plain - refined) / (np.abs(refined) + _TINY)))
-                if not _SHARP < difference < last / 4:  # no longer falling: that is rounding
+                rounding = last / 4 <= difference < _BLUNT  # it no longer falls
+                if rounding or not difference > _SHARP:
                     break
                 last, self._levels[name] = difference, self._levels[name] + 1
         return before != self._levels
@@ -254,16 +256,17 @@ class InfiniteProblem:
         matrix = matrix / np.maximum(np.linalg.norm(matrix, axis=0), np.finfo(float).tiny)
         return float(np.linalg.svd(matrix, compute_uv=False)[-1])
 
-    def start(self, tolerance: float) -> dict[str, float] | None:
-        """The replica-symmetric point in these variables, and the imposed overlap at which it is a solution."""
+    def typical(self, tolerance: float) -> SaddlePoint:
+        """The replica-symmetric point, where clusters do not matter."""
         from saddle.points.solving import solve_point
 
-        setting = Setting.of((self.model, "rs"))
         parameters = {"alpha": self.alpha, **dict(zip(self.constraint, self._tail, strict=True))}
-        point = solve_point(setting, parameters, None, tolerance)
-        if not point.converged:
-            return None
-        values = dict.fromkeys(self.variables, _FIELD) | self._typical(setting, point.order_parameters)
+        return solve_point(Setting.of((self.model, "rs")), parameters, None, tolerance)
+
+    def start(self, typical: SaddlePoint) -> dict[str, float]:
+        """The replica-symmetric point in these variables, and the imposed overlap at which it is a solution."""
+        setting = Setting.of((self.model, "rs"))
+        values = dict.fromkeys(self.variables, _FIELD) | self._placed(setting, typical.order_parameters)
         (name,) = self.imposed
         for overlap in self.ansatz.imposed:
             if overlap in self.relations and overlap in values:
@@ -276,7 +279,7 @@ class InfiniteProblem:
                 values[name] -= here.gradient[row] / here.hessian[row, -1]
         return {k: values[k] for k in self.variables}
 
-    def _typical(self, setting: Setting, known: Mapping[str, float]) -> dict[str, float]:
+    def _placed(self, setting: Setting, known: Mapping[str, float]) -> dict[str, float]:
         """The order parameters of a replica-symmetric point under the names that they have here, all shifts 0."""
         names, free = setting.ansatz.names(), self.ansatz.free_species()
         single = {SELF, self.ansatz.tree.name}
@@ -314,14 +317,15 @@ class InfiniteProblem:
                 break
             if values[name] == target or abs(step) < _SHORTEST_STEP * self.room(values):
                 break
-            step = math.copysign(min(abs(step), 0.3 * self.room(values)), step)
+            rates = self.response(here) / self.stretch(values)
+            longest = min(0.3 * self.room(values), _LARGEST_CHANGE / max(float(np.max(np.abs(rates))), _TINY))
+            step = math.copysign(min(abs(step), longest), step)
             there = target if abs(step) >= abs(target - values[name]) else values[name] + step
-            tangent = self.response(here) * (there - values[name]) / self.stretch(values)
+            tangent = rates * (there - values[name])
             guess = {**self.moved(values, tangent), name: there}
             found, terms, steps = self.newton(guess, tolerance, most=12)
             log += steps
-            close = float(np.max(np.abs(tangent))) < _LARGEST_CHANGE
-            if close and found is not None and terms is not None and self.orientation(terms) == sign:
+            if found is not None and terms is not None and self.orientation(terms) == sign:
                 if self.sharpen(found):
                     found, terms, steps = self.newton(found, tolerance)
                     if found is None or terms is None:
@@ -345,10 +349,10 @@ def solve_infinite(
             values, here, steps = problem.newton(values, tolerance)
             log += steps
     if values is None:
-        origin = problem.start(tolerance)
-        if origin is None:
-            return _nothing(problem, Status.NOT_CONVERGED, "Not converged: the replica-symmetric point was not found.", log)
-        values, here, steps = problem.follow(origin, target, tolerance)
+        typical = problem.typical(tolerance)
+        if not typical.converged:
+            return _nothing(problem, typical.status, f"The replica-symmetric point: {typical.message}", log)
+        values, here, steps = problem.follow(problem.start(typical), target, tolerance)
         log += steps
         if values is not None and here is not None and values[name] != target:
             return _cut_off(problem, values, here, log, math.copysign(1.0, target - values[name]))
