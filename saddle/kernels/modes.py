@@ -216,20 +216,36 @@ class Modes:
         return f"{name}_{self.tag}"
 
     def _peak(self, side: str, start: str) -> Peak:
-        """Newton's method from a start; where the exponent is convex, the step of the fixed-point map."""
+        """Newton's method from a start; where the exponent is convex, the step of the fixed-point map.
+
+        Between places where the exponent rises and falls, a step that leads out or is no shorter than half the one before
+        goes to the middle instead: a bend that is narrow beside the way there is stepped over, back and forth.
+        """
         tag, mode = self.tag, sp.Symbol(f"mode{side}_{self.tag}")
         first, second = sp.diff(self.exponent, self.z), sp.diff(self.exponent, self.z, 2)
         block, (slope, bend) = self.evaluate([e.subs(self.z, mode) for e in (first, second)], mode, 2)
         bent = f"bend{side}_{tag}"
         self.add(f"{bent} = 0.0")
         self.add(f"_{mode.name} = {start}")
+        self.add(f"rises_{tag} = -math.inf")
+        self.add(f"falls_{tag} = math.inf")
+        self.add(f"before_{tag} = math.inf")
         self.add(f"if sd_{tag} > 0.0:")
         self.add(f"    for try_{tag} in range({_MOST_STEPS}):")
         self.lines.extend(block)
         for line in (
             f"step_{tag} = {slope} - 2.0 * half_{tag} * _{mode.name}",
             f"{bent} = 2.0 * half_{tag} - {bend}",
+            f"if step_{tag} > 0.0:",
+            f"    rises_{tag} = _{mode.name}",
+            "else:",
+            f"    falls_{tag} = _{mode.name}",
             f"step_{tag} *= 1.0 / {bent} if {bent} > 0.1 * half_{tag} else {self.variance}",
+            f"inside_{tag} = rises_{tag} < _{mode.name} + step_{tag} < falls_{tag}",
+            f"shorter_{tag} = abs(step_{tag}) < 0.5 * before_{tag}",
+            f"if not (inside_{tag} and shorter_{tag}) and falls_{tag} - rises_{tag} < math.inf:",
+            f"    step_{tag} = 0.5 * (rises_{tag} + falls_{tag}) - _{mode.name}",
+            f"before_{tag} = abs(step_{tag})",
             f"_{mode.name} += step_{tag}",
             f"if abs(step_{tag}) < 0.02 * sd_{tag}:",
             "    break",
