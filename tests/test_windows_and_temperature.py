@@ -260,13 +260,23 @@ def test_bad_losses_are_refused() -> None:
 
 
 def test_a_loss_without_a_lower_bound_is_refused():
-    with pytest.raises(InputError, match="no average over Gaussian stabilities"):
-        replica.soft(replica.zoo.binary_perceptron(), "x**3")
+    for text in ("x**3", "-x**2/10"):
+        with pytest.raises(InputError, match="no average over Gaussian stabilities"):
+            replica.soft(replica.zoo.binary_perceptron(), text)
+
+
+POLES = [
+    ("1/sin(x)", "x = 0:"),
+    ("-1/cos(x)**2", "x = 1.5708"),
+    ("log(sin(x)**2)", "x = 0:"),
+    ("1/(exp(x) - 1)", "x = 0:"),
+    ("1/(x - sin(x))", "x = 0:"),
+]
 
 
 @pytest.mark.parametrize(
     ("loss", "reason"),
-    [("1/x", "bound at x = 0"), ("log(x)", "no real value"), ("1-tan(x)", "its tangent"), ("-1/(x-1)**2", "x = 1")],
+    [("1/x", "bound at x = 0"), ("log(x)", "no real value"), ("1-tan(x)", "its tangent"), ("-1/(x-1)**2", "x = 1"), *POLES],
 )
 def test_losses_that_are_singular_are_refused_by_name(loss, reason):
     with pytest.raises(InputError, match=reason):
@@ -274,4 +284,4 @@ def test_losses_that_are_singular_are_refused_by_name(loss, reason):
 
 
 def test_a_loss_that_forbids_a_stability_is_none_of_them():
-    assert loss_function("1/x**2").kinks == ()
+    assert loss_function("1/x**2").kinks == () == loss_function("1/cos(x)**2").kinks

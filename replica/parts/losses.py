@@ -6,9 +6,11 @@ A loss need not be differentiable (the hinge is not): it is never differentiated
 
 from __future__ import annotations
 
+import itertools
 from functools import lru_cache
 from typing import ClassVar
 
+import mpmath
 import sympy as sp
 
 from replica.errors import InputError, NotDifferentiable
@@ -19,10 +21,12 @@ NAMED = {"cross-entropy": "log(1 + exp(-x))", "hinge": "Max(0, -x)"}
 """Losses that have a name."""
 SHARPEST_KINK, JUMP = 1e-8, 1e-15
 """Widths, in standard deviations, at which nodes resolve a change of slope and a jump in double precision."""
-_FAR, _STEEP = 1e9, 1e3
-"""A stability at which the growth of a loss is judged, and multiples of its square that are taken for more than that."""
+_FAR, _STEEP = 1e9, 1e-3
+"""A stability at which the growth of a loss is judged, and by how many of its squares it may fall."""
 _SAMPLES = tuple(sp.Rational(2 * k, 7) + sp.Rational(1, 101) for k in range(-40, 41))
 """Stabilities at which a loss has to be a real number: up to 11, and none that a formula is likely to be singular at."""
+_ORIGIN = 1e-25
+"""A root closer to 0 than this is 0: of a triple one a third of the digits is found."""
 _NEAR, _DEEP = sp.Rational(1, 10**60), 100.0
 """How near to a singular place a loss is looked at, and how far below 0 it may be there (a logarithm is at 138)."""
 
@@ -79,13 +83,13 @@ def loss_function(text: str) -> type[LossFunction]:
 
 
 def _check_growth(formula: sp.Expr, text: str) -> None:
-    """Refuse a loss whose Boltzmann factor grows faster than any Gaussian falls."""
+    """Refuse a loss whose Boltzmann factor grows like a Gaussian falls, or faster."""
     for x in (_FAR, -_FAR):
         value = formula.subs(_X, x).evalf()
         if value.is_extended_real and value < -_STEEP * _FAR**2:
             raise InputError(
-                f"The loss {text!r} falls faster than any multiple of the squared stability: its Boltzmann factor has no "
-                "average over Gaussian stabilities; give a loss that is bounded from below."
+                f"The loss {text!r} falls like the squared stability or faster: from some inverse temperature on its "
+                "Boltzmann factor has no average over Gaussian stabilities; give a loss that is bounded from below."
             )
 
 
@@ -107,15 +111,28 @@ def _check_values(formula: sp.Expr, text: str) -> None:
                 )
 
 
-def _singular(formula: sp.Expr) -> set[sp.Expr]:
-    """Where a polynomial under a negative power or in a logarithm vanishes."""
+def _singular(formula: sp.Expr) -> list[sp.Expr]:
+    """Where what stands under a negative power or in a logarithm vanishes, the nearest to 0 first."""
     found: set[sp.Expr] = set()
     inner = [node.base for node in formula.atoms(sp.Pow) if node.exp.is_negative]
-    inner += [node.args[0] for node in formula.atoms(sp.log)]
+    inner += [part.as_base_exp()[0] for node in formula.atoms(sp.log) for part in sp.Mul.make_args(node.args[0])]
     for base in inner:
         plain = base.replace(sp.Abs, lambda a: a)
-        if plain.has(_X) and plain.is_polynomial(_X):
-            found.update(sp.Poly(plain, _X).real_roots())
+        if plain.has(_X):
+            found.update(sp.Poly(plain, _X).real_roots() if plain.is_polynomial(_X) else _sign_changes(plain))
+    return sorted(found, key=abs)
+
+
+def _sign_changes(base: sp.Expr) -> list[sp.Expr]:
+    """Where an expression that is no polynomial changes its sign, among the stabilities that are looked at."""
+    value, found = sp.lambdify(_X, base, "mpmath"), []
+    with mpmath.workdps(90):
+        signs = [mpmath.sign(mpmath.re(value(mpmath.mpf(int(x.p)) / int(x.q)))) for x in _SAMPLES]
+        for (a, b), (left, right) in zip(itertools.pairwise(_SAMPLES), itertools.pairwise(signs), strict=True):
+            if left * right < 0:
+                ends = [mpmath.mpf(int(x.p)) / int(x.q) for x in (a, b)]
+                root = mpmath.findroot(value, ends, solver="bisect", maxsteps=400, verify=False)
+                found.append(sp.Integer(0) if abs(root) < _ORIGIN else sp.Float(root, 90))
     return found
 
 
