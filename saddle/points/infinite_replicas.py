@@ -25,7 +25,7 @@ from saddle.points.setting import Setting
 
 Vector = np.ndarray
 _STEPS = ((0.06, 10.0), (0.03, 16.0), (0.015, 32.0), (0.008, 64.0), (0.004, 128.0), (0.002, 128.0), (0.001, 128.0))
-_RULES = tuple(Rule(*step) for step in _STEPS)
+_RULES, _COARSE = tuple(Rule(*step) for step in _STEPS), 5
 """Finer and wider rules: the larger the shift of an overlap beside what it leaves to 1, the sharper the integrand."""
 _SHARP, _BLUNT, _TINY = 3e-13, 1e-3, 1e-200
 """Relative differences to a refined rule at which a rule is fine enough, and from which on it resolves anything."""
@@ -144,12 +144,13 @@ class InfiniteProblem:
         """Choose rules that are fine enough at these values; whether that changed any."""
         before, told = dict(self._levels), 2 + len(self.variables)
         for name in _TERMS:
-            last = math.inf
-            while self._levels[name] + 1 < len(_RULES):
+            # only fields of patterns have features that a shift makes exponentially sharp
+            last, sharp = math.inf, name == "energetic"
+            while self._levels[name] + 1 < (len(_RULES) if sharp else _COARSE):
                 rule = _RULES[self._levels[name]]
                 plain, refined = (self._term(name, values, r)[:told] for r in (rule, rule.refined()))
                 difference = float(np.max(np.abs(plain - refined) / (np.abs(refined) + _TINY)))
-                rounding = last / 4 <= difference < _BLUNT  # it no longer falls
+                rounding = last / 4 <= difference and (difference < _BLUNT or not sharp)  # it no longer falls
                 if rounding or not difference > _SHARP:
                     break
                 last, self._levels[name] = difference, self._levels[name] + 1
