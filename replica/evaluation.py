@@ -250,11 +250,12 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
             far = far or any(_is_missed(mass, sd, window) for mass in masses)
             if far:
                 window, centres = _around_peaks(lambda at: body({**environment, z: at}), v, found, rule)
-                step = rule.step * (_SHARED if len(centres) > 1 else 1)
+                centres = centres if tilted else _spanning(centres)
+                window, step = (*centres[0], *window[2:]), rule.step * (_SHARED if tilted or len(centres) > 1 else 1)
             elif len(centres) == 2:  # a loss or the side of an edge has the one narrow kink, which the window does not know
                 window = (*centres[1], *window[2:])
             # one narrow kink has the nodes around it, and those around the bulk are dense enough for wide ones
-            many = len(centres) > (1 if far else 2)
+            many = far and (tilted or len(centres) > 1) or len(centres) > 2
             nodes = _many_centres(window, centres, step) if many else _whole_line(window, step)
         total, local = mpmath.mpf(0), dict(environment)
         for local[z], weight in nodes:
@@ -321,8 +322,7 @@ def _around_peaks(
         for root, width in _narrow((0, sd, low, high), sd, kinks)[1:]
         if any(abs(root - c) < rule.reach * w for c, w in found)
     ]
-    centres = _spanning([*found, *beside])
-    return (*centres[0], low, high), centres
+    return (*found[0], low, high), [*found, *beside]
 
 
 def _spanning(features: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
