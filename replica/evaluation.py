@@ -255,7 +255,7 @@ def _average(node: Average, rule: OracleRule) -> Evaluator:
             elif len(centres) == 2:  # a loss or the side of an edge has the one narrow kink, which the window does not know
                 window = (*centres[1], *window[2:])
             # one narrow kink has the nodes around it, and those around the bulk are dense enough for wide ones
-            many = far and (tilted or len(centres) > 1) or len(centres) > 2
+            many = (far and (tilted or len(centres) > 1)) or len(centres) > 2
             nodes = _many_centres(window, centres, step) if many else _whole_line(window, step)
         total, local = mpmath.mpf(0), dict(environment)
         for local[z], weight in nodes:
