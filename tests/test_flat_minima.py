@@ -312,3 +312,17 @@ def test_local_entropies_of_the_sphere_break_up_below_the_instability_where_that
                 point = saddle.solve(("spherical-perceptron", "local-entropy"), start=point, **values)
                 smallest = min(smallest, float(point.observables["slope"]))  # type: ignore[arg-type]
             assert sign * smallest > 0.0
+
+
+@pytest.mark.full
+def test_a_gap_is_found_where_far_probes_have_no_saddle() -> None:
+    """Around references next to a margin of 1 the branch ends at distance 0.38; solved points bracket the load."""
+    (found,) = thresholds("binary-perceptron", kappa=1.04, only=["alpha_gap"]).points
+    assert found.converged and found.error < 1e-10
+    for sign in (1.0, -1.0):
+        alpha = found.value - sign * 2e-5
+        known = {"alpha": alpha, "kappa": 1.04, "reference_kappa": saddle.max_margin("binary-perceptron", alpha).value}
+        distances = np.geomspace(0.15, 0.004, 40)
+        curve = [saddle.solve(("binary-perceptron", "franz-parisi"), distance=float(d), **known) for d in distances]
+        assert all(point.status.has_value for point in curve)
+        assert sign * min(point.free_entropy for point in curve) > 0.0

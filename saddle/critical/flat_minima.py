@@ -22,7 +22,7 @@ from saddle.points.results import SaddlePoint, Status
 from saddle.points.setting import Setting
 from saddle.points.solving import problem_of, reference_point, solve_point
 
-_FARTHEST, _RATIO = 0.45, 1.28
+_FARTHEST, _CLOSER, _RATIO = 0.45, 1.05, 1.28
 _SMALLEST_DISTANCE = 1e-8
 _NEAR_BOUND = 0.98
 """Fraction of the entropy of all configurations above which nothing happens at smaller distances."""
@@ -131,17 +131,28 @@ class Landscape:
         """The distance where the profile is maximal: given, or sought from large distances."""
         if self.farthest is not None:
             return self.farthest(parameter)
-        high = _FARTHEST
-        while slope(self.point(parameter, high)) >= 0.0:
-            high = 0.5 * (high + 0.5)
-            if high > 0.4999:
-                raise NotFound("the profile has no maximum below distance 1/2.")
+        high = self._beyond_the_maximum(parameter)
         low = high
         while not slope(self.point(parameter, low)) > 0.0:
             low /= _RATIO
             if low < _SMALLEST_DISTANCE:
                 raise NotFound("the profile has no maximum.")
         return _root(lambda u: slope(self.point(parameter, math.exp(u))), low, high, xtol=1e-8)
+
+    def _beyond_the_maximum(self, parameter: float) -> float:
+        """A distance at which the profile falls, below that at which its branch may end, for far probes can freeze."""
+        high = _FARTHEST
+        while not self.point(parameter, high).converged:
+            high /= _CLOSER
+            if high < _SMALL:
+                raise NotFound("the profile has no saddle at large distances.")
+        while slope(self.point(parameter, high)) >= 0.0:
+            high = 0.5 * (high + 0.5)
+            if high > 0.4999:
+                raise NotFound("the profile has no maximum below distance 1/2.")
+        if not self.point(parameter, high).converged:
+            raise NotFound(f"the branch ends before distance {high:.6g}, and rises up to there.")
+        return high
 
     def scan(self, parameter: float) -> list[SaddlePoint]:
         """Points from the typical distance down to where the profile is that of all configurations, or has no saddle."""
