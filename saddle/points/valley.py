@@ -36,6 +36,8 @@ _NO_ROOM, _LITTLE_ROOM, _DIVERGENCE = 1e-5, 1e-3, 1e-3
 """What an overlap of frozen probes has left to 1, where the branch is not followed further, and where rounding may turn it;
 the product of a conjugate and the square of that which tells from probes next to a reference."""
 _CHANGE = 1e-7
+_FARTHEST = math.log(math.nextafter(0.5, 0.0))
+"""The logarithm of the largest distance that has an overlap above 0."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Valley:
         self.problem_at, self.rule, self.tolerance = problem_at, rule, tolerance
 
     def _state(self, y: Vector, jacobian: bool = True) -> State | None:
-        state = self.problem_at(math.exp(min(float(y[-1]), -0.6931471805599454))).state(y[:-1], self.rule, jacobian)
+        state = self.problem_at(math.exp(min(float(y[-1]), _FARTHEST))).state(y[:-1], self.rule, jacobian)
         return state if state is not None and bool(np.all(np.isfinite(state.relative))) else None
 
     def _matrix(self, y: Vector, state: State, held: int) -> Vector | None:
